@@ -1,0 +1,1 @@
+"""Who gave what, under which permission: people, institutions, contributions and their history."""

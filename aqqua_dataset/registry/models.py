@@ -1,0 +1,274 @@
+"""The registry's records as typed, closed models: an unknown key is an error, not a surprise.
+
+Only the shape of one file is decided here. What can be judged only with all files together
+(references, duplicate people, the history's order) is in ``check``.
+"""
+
+import datetime as dt
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
+class Record(BaseModel):
+    """Base of all registry records: frozen, no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Consent(StrEnum):
+    """How a person agreed to be named (``design: release, 3.5``)."""
+
+    AUTHOR = "author"
+    CONSORTIUM_ONLY = "consortium_only"
+    ACKNOWLEDGE_ONLY = "acknowledge_only"
+    ANONYMOUS = "anonymous"
+
+
+class Institution(Record):
+    """One institution; ``position`` places its star on the public map (degrees, WGS 84)."""
+
+    id: Slug
+    name: Text
+    ror: str | None = None
+    city: Text | None = None
+    country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
+    latitude: Annotated[float, Field(ge=-90, le=90)] | None = None
+    longitude: Annotated[float, Field(ge=-180, le=180)] | None = None
+
+
+class Person(Record):
+    """One person as they wish to be named. E-mail addresses live apart, in private/contacts.yaml."""
+
+    id: Slug
+    given: Text
+    family: Text
+    particle: Text | None = None
+    suffix: Text | None = None
+    orcid: str | None = None
+    affiliations: tuple[Slug, ...] = ()
+    consent: Consent
+    consent_date: dt.date
+    core_team: bool = False
+    same_as: Slug | None = None
+
+
+class Permission(Record):
+    """One permission of the form, with the date it was given."""
+
+    id: Slug
+    date: dt.date
+
+
+class Contributor(Record):
+    """A person's part in a contribution: DataCite contributor type and CRediT roles."""
+
+    person: Slug
+    type: Text
+    credit_roles: tuple[Text, ...] = ()
+
+
+class Funding(Record):
+    """One grant to acknowledge."""
+
+    funder: Text
+    ror: str | None = None
+    award_number: Text | None = None
+    award_title: Text | None = None
+
+
+class Attribution(Record):
+    """How the owner wants to be credited; ``pending`` falls back to owner and institution."""
+
+    state: Literal["given", "pending", "waived"]
+    text: Text | None = None
+    copyright_notice: Text | None = None
+    acknowledgement: Text | None = None
+    cite_dois: tuple[Text, ...] = ()
+    funding: tuple[Funding, ...] = ()
+
+
+class Column(Record):
+    """One column of a free table: its name, and its unit where the value has one."""
+
+    column: Text
+    unit: Text | None = None
+    format: Text | None = None
+
+
+class Source(Record):
+    """Where the delivery lies and how it is read.
+
+    Attributes:
+        format: reader name; see ``aqqua_dataset.sources``.
+        location: path (relative to the deliveries folder) or URL of a folder or zip.
+        dataset_id: id of the data set where it came from (EcoTaxa project, cruise, ...).
+        retrieved: day the delivery was taken.
+        url: public landing page or DOI of the source, for attribution.
+        mapping: for a free table only: canonical input -> column.
+        tables: for a free table only: glob of the tables inside the delivery.
+        images: for a free table only: folder of the images inside the delivery.
+        credentials: name of the credentials to use, never the secret itself.
+    """
+
+    format: Text
+    location: Text
+    dataset_id: Text | None = None
+    retrieved: dt.date | None = None
+    url: Text | None = None
+    mapping: dict[str, Column] = {}
+    tables: Text = "*"
+    images: str = ""
+    credentials: Text | None = None
+
+
+class Quantity(Record):
+    """A number with its unit in words, as the form asks for it."""
+
+    value: float
+    unit: Text
+
+
+class Declared(Record):
+    """Answers of the form that hold for every image of the contribution."""
+
+    instrument: Text | None = None
+    pixel_size: Quantity | None = None
+    column_units: dict[str, Text] = {}
+    latitude: float | None = None
+    longitude: float | None = None
+    depth_min_m: float | None = None
+    depth_max_m: float | None = None
+    time_zone: Text | None = None
+    water_type: Literal["marine", "brackish", "freshwater", "culture", "unknown"] = "unknown"
+    water_surface_elevation_m: Annotated[float, Field(ge=-450, le=6500)] | None = None
+    deployment_type: Text | None = None
+    platform: Text | None = None
+
+
+class Event(Record):
+    """One step of a contribution's history. The history is append-only."""
+
+    date: dt.date
+    state: Literal["pledged", "agreed", "received", "validated", "accepted", "revoked"]
+    scope: Literal["all", "ecotaxa_access"] | None = None
+    reason: Text | None = None
+
+    @model_validator(mode="after")
+    def _revoked_says_what(self) -> "Event":
+        if self.state == "revoked" and (self.scope is None or self.reason is None):
+            raise ValueError("a revoked event needs scope (all or ecotaxa_access) and reason")
+        return self
+
+
+class Contribution(Record):
+    """One data set under one permission set, as agreed in one form; the partition key."""
+
+    id: Slug
+    title: Text
+    description: Text
+    owners: Annotated[tuple[Slug, ...], Field(min_length=1)]
+    contributors: tuple[Contributor, ...] = ()
+    institutions: tuple[Slug, ...] = ()
+    form_id: Text | None = None
+    form_date: dt.date | None = None
+    permissions: tuple[Permission, ...] = ()
+    interim_terms: Text | None = None
+    interim_terms_text: Text | None = None
+    not_before: dt.date | None = None
+    attribution: Attribution
+    expected_images: Annotated[int, Field(ge=0)] | None = None
+    expected_instruments: tuple[Text, ...] = ()
+    source: Source | None = None
+    declared: Declared = Declared()
+    history: Annotated[tuple[Event, ...], Field(min_length=1)]
+
+    @property
+    def state(self) -> str:
+        """The state reached last; a withdrawn EcoTaxa *access* changes nothing."""
+        states = [e.state for e in self.history if e.scope != "ecotaxa_access"]
+        return states[-1] if states else "pledged"
+
+    @property
+    def revoked(self) -> bool:
+        """Whether the permission (not merely the EcoTaxa access) was withdrawn."""
+        return self.state == "revoked"
+
+
+class PermissionKind(Record):
+    """A permission the form can hold; mandatory ones decide intake."""
+
+    id: Slug
+    title: Text
+    mandatory: bool
+
+
+class InterimTerm(Record):
+    """One choice of the form for the time until the release."""
+
+    id: Slug
+    title: Text
+    spdx: Text | None = None
+
+
+class Funder(Record):
+    """A grant that funded the collection itself."""
+
+    funder: Text
+    ror: str | None = None
+    award_number: Text | None = None
+    award_title: Text | None = None
+
+
+class DatasetRecord(Record):
+    """What is said of the dataset as a whole in the DOI record, the cards and the landing page."""
+
+    title: Text
+    description: Text
+    publisher: Text
+    publisher_ror: str | None = None
+    consortium: Text
+    doi: Text | None = None
+    url: Text
+    contact_email: Text
+    keywords: tuple[Text, ...] = ()
+    language: Text = "en"
+    funding: tuple[Funder, ...] = ()
+
+
+class Settings(Record):
+    """The collection's settings: release date, licence, and the form's options as data."""
+
+    release_date: dt.date
+    time_zone: Text
+    licence_spdx: Text
+    licence_url: Text
+    dataset: DatasetRecord
+    permissions: Annotated[tuple[PermissionKind, ...], Field(min_length=1)]
+    interim_terms: Annotated[tuple[InterimTerm, ...], Field(min_length=1)]
+
+
+class Contact(Record):
+    """Private contact data of one person; never read by a release."""
+
+    person: Slug
+    email: Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
+    mailing_list: bool = False
+
+
+class Registry(Record):
+    """All records of one registry folder, validated as a whole."""
+
+    settings: Settings
+    people: dict[str, Person]
+    institutions: dict[str, Institution]
+    contributions: dict[str, Contribution]
+
+    def missing_mandatory(self, contribution: Contribution) -> list[str]:
+        """Ids of the mandatory permissions this contribution lacks; empty means intake is allowed."""
+        given = {p.id for p in contribution.permissions}
+        return [p.id for p in self.settings.permissions if p.mandatory and p.id not in given]
