@@ -1,0 +1,1 @@
+"""Turns everything permitted into one citable dataset: gate, shards, tables, records, cards."""

@@ -1,0 +1,45 @@
+"""The facts of one release that every card and record repeats; said once here."""
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Literal
+
+View = Literal["internal", "public"]
+
+
+@dataclass(frozen=True)
+class ReleaseFacts:
+    """What one release is, in numbers and dates.
+
+    Attributes:
+        version: MAJOR.MINOR.PATCH; a rehearsal's ends in ``-rehearsal``.
+        view: who it is for.
+        date: day of the release.
+        rehearsal: whether this only practises the release; then every file says so.
+        images: number of images per contribution id.
+        instruments: number of images per instrument id.
+        image_bytes: bytes of all image archives.
+        box: west, south, east, north in degrees (WGS 84), or None without images.
+        first_sampled, last_sampled: range of the sampling dates, or None.
+    """
+
+    version: str
+    view: View
+    date: dt.date
+    rehearsal: bool
+    images: dict[str, int]
+    instruments: dict[str, int]
+    image_bytes: int
+    box: tuple[float, float, float, float] | None
+    first_sampled: dt.date | None
+    last_sampled: dt.date | None
+
+    @property
+    def image_count(self) -> int:
+        """Images in the release."""
+        return sum(self.images.values())
+
+    @property
+    def mark(self) -> str:
+        """Prefix that marks a rehearsal in every title and text, or ""."""
+        return "[REHEARSAL - not a release] " if self.rehearsal else ""

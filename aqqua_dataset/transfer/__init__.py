@@ -1,0 +1,1 @@
+"""What contributors delivered, wherever it lies: listed, opened and read lazily, never changed."""
