@@ -1,0 +1,85 @@
+"""One reader per delivery format. A new format is one new module and one line in ``READERS``.
+
+A reader turns a delivery into chunks of rows, one row per image, in a stable order. Each row keeps
+every delivered column as text and says where the image's bytes lie (``LOCATOR``); readers decide
+nothing about meaning. A row that can't be used goes on with a reject reason; a file that can't be
+used becomes a finding. Readers stream: a chunk holds thousands of rows, never a contribution.
+
+A reader module holds two functions::
+
+    def detect(paths: Sequence[str]) -> str | None
+    def read(delivery: Delivery, source: Source, report: Report) -> Iterator[pd.DataFrame]
+
+``detect`` looks at file names only and returns its evidence in words, or None.
+"""
+
+import importlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Protocol, cast
+
+import pandas as pd
+
+from aqqua_dataset.findings import Finding
+from aqqua_dataset.registry.models import Source
+from aqqua_dataset.transfer.delivery import Delivery
+
+READERS: Mapping[str, str] = MappingProxyType(
+    {
+        "ecotaxa": "aqqua_dataset.sources.ecotaxa",
+        "ifcb": "aqqua_dataset.sources.ifcb",
+        "table": "aqqua_dataset.sources.table",
+    }
+)
+
+#: Columns every reader adds: who the row is, where it stands, where its bytes lie, what is wrong.
+LOCATOR: Mapping[str, str] = MappingProxyType(
+    {
+        "aqqua_object_id": "str",  # verbatim object id, or null
+        "aqqua_rank": "Int32",  # verbatim image rank, or null
+        "aqqua_image_file": "str",  # image file as the row names it
+        "aqqua_table": "str",  # table the row stands in, path inside the delivery
+        "aqqua_line": "Int64",  # 1-based line in that table
+        "aqqua_path": "str",  # file that holds the image's bytes; private, may hold names
+        "aqqua_offset": "Int64",  # raw 8-bit pixels from this byte on; null: an image file
+        "aqqua_width": "Int32",  # pixels, raw images only
+        "aqqua_height": "Int32",  # pixels, raw images only
+        "aqqua_flags": "str",  # flags separated by blanks
+        "aqqua_reason": "str",  # reject reason, or null
+        "aqqua_column": "str",  # column the reason is about
+        "aqqua_value": "str",  # value found there
+    }
+)
+
+Report = Callable[[Finding], None]
+
+
+class Reader(Protocol):
+    """What a reader module offers; see the package's docstring."""
+
+    def detect(self, paths: Sequence[str]) -> str | None:
+        """Evidence that these files are of the reader's format, or None."""
+
+    def read(self, delivery: Delivery, source: Source, report: Report) -> Iterator[pd.DataFrame]:
+        """Chunks of rows with the ``LOCATOR`` columns."""
+
+
+def reader(name: str) -> Reader:
+    """The reader of a format, loaded when first asked for.
+
+    Raises:
+        KeyError: no such format; the message lists those there are.
+    """
+    if name not in READERS:
+        raise KeyError(f"unknown format {name!r}: expected one of {', '.join(READERS)}")
+    return cast("Reader", importlib.import_module(READERS[name]))
+
+
+def with_locator(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with every locator column present and of its type; missing ones are null."""
+    locator = {
+        name: rows[name].astype(dtype) if name in rows else pd.Series(pd.NA, rows.index, dtype=dtype)
+        for name, dtype in LOCATOR.items()
+    }
+    verbatim = rows[[c for c in rows.columns if c not in LOCATOR]]
+    return pd.concat([pd.DataFrame(locator, index=rows.index), verbatim], axis=1)

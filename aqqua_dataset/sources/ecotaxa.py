@@ -1,0 +1,112 @@
+"""EcoTaxa TSV with images: import files, exports of every flavour, UVP6 bundles; folder or zip.
+
+Layout (read from EcoTaxa's importer and from its own test corpus, 2026-06): any number of
+``ecotaxa*.tsv`` or ``ecotaxa*.txt`` in any folder, zip or zip inside a zip; tab separated, ``"``
+quoted; header cells ``object_*, acq_*, process_*, sample_*, img_*`` in any case and order; import
+files carry a second line of types (``[t]``, ``[f]``), exports mostly don't; ``img_file_name`` is
+relative to the table. Line ends may be CRLF, LF or CR. Several rows with one ``object_id`` are
+several images of one object. Summary exports (abundances, biovolumes, annotations) hold no images
+and are named as such, not read. Checked against the EcoTaxa back end's test corpus.
+"""
+
+import posixpath
+import re
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+
+from aqqua_dataset.findings import Finding
+from aqqua_dataset.registry.models import Source
+from aqqua_dataset.sources import Report, text, with_locator
+from aqqua_dataset.transfer.delivery import Delivery, broken_zips
+
+_TABLE = re.compile(r"ecotaxa.*\.(tsv|txt)", re.IGNORECASE)
+_TYPE_CELL = re.compile(r"\s*(\[\w\])?\s*")
+
+
+def detect(paths: Sequence[str]) -> str | None:
+    """Evidence in words when at least one table is named as EcoTaxa names them."""
+    found = [p for p in paths if _TABLE.fullmatch(posixpath.basename(p))]
+    return f"{len(found)} table(s) named ecotaxa*.tsv, first {found[0]}" if found else None
+
+
+def read(delivery: Delivery, source: Source, report: Report) -> Iterator[pd.DataFrame]:
+    """Chunks of rows, table by table in the order of their paths."""
+    for path, why in broken_zips(delivery):
+        report(Finding("zip_unreadable", "error", f"the zip can't be opened ({why})", file=path))
+    tables = [f for f in delivery.files() if _TABLE.fullmatch(posixpath.basename(f.path))]
+    for table in tables:
+        if table.size == 0:
+            report(Finding("table_empty", "warning", "the table is empty (0 bytes)", file=table.path))
+            continue
+        try:
+            yield from _read_table(delivery, table.path, report)
+        except OSError as error:
+            report(Finding("table_unreadable", "error", str(error), file=table.path))
+
+
+def _read_table(delivery: Delivery, path: str, report: Report) -> Iterator[pd.DataFrame]:
+    encoding = text.encoding_of(delivery, path)
+    delivered = [c.strip(" \t\r\n").lower() for c in text.header_of(delivery, path, "\t", encoding)]
+    names = text.unique_names(delivered)
+    if repeated := [name for name, cell in zip(names, delivered, strict=True) if name != cell and cell]:
+        message = "column names stand twice in the header; the later ones were renamed"
+        report(Finding("column_repeated", "warning", message, file=path, line=1, value=", ".join(repeated)))
+    if missing := [c for c in ("object_id", "img_file_name") if c not in names]:
+        message = f"no column {' and '.join(missing)}: not a table of images, not read"
+        report(Finding("not_an_image_table", "warning", message, file=path, line=1))
+        return
+    rows = 0
+    for chunk in text.read_delimited(delivery, path, names, "\t", encoding):
+        located = _locate(delivery, path, chunk)
+        rows += len(located)
+        if len(located):
+            yield located
+    if rows == 0:
+        report(Finding("table_without_rows", "warning", "the table has a header but no rows", file=path))
+
+
+def _locate(delivery: Delivery, path: str, chunk: text.TextChunk) -> pd.DataFrame:
+    rows = chunk.rows.apply(lambda column: column.str.strip()).replace("", pd.NA)
+    rows["aqqua_line"] = chunk.lines
+    rows["aqqua_flags"] = chunk.short.map({True: "ROW_SHORT", False: ""})
+    rows["aqqua_value"] = chunk.extra
+    rows = rows[~_is_type_row(chunk)].reset_index(drop=True)
+    rows["aqqua_table"] = path
+    rows["aqqua_object_id"] = rows["object_id"]
+    rows["aqqua_image_file"] = rows["img_file_name"]
+    rank = rows["img_rank"] if "img_rank" in rows else pd.Series(pd.NA, rows.index, dtype="str")
+    rows["aqqua_rank"] = pd.to_numeric(rank, errors="coerce").round()
+    rows["aqqua_path"] = _paths(delivery, path, rows["img_file_name"])
+    reason = pd.Series(pd.NA, rows.index, dtype="str")
+    reason = reason.mask(rows["img_file_name"].isna(), "image_file_missing_in_row")
+    reason = reason.mask(rows["object_id"].isna(), "object_id_missing")
+    rows["aqqua_reason"] = reason.mask(rows["aqqua_value"] != "", "row_has_extra_cells")
+    column = {"object_id_missing": "object_id", "image_file_missing_in_row": "img_file_name"}
+    rows["aqqua_column"] = rows["aqqua_reason"].map(column)
+    return with_locator(rows)
+
+
+def _is_type_row(chunk: text.TextChunk) -> pd.Series:
+    """The second line of an import file holds only ``[t]``, ``[f]`` and empty cells."""
+    result = pd.Series(False, chunk.rows.index)
+    for position in chunk.lines.index[chunk.lines == 2]:
+        cells = chunk.rows.loc[position].fillna("")
+        result[position] = all(_TYPE_CELL.fullmatch(c) for c in cells) and any(c.strip() for c in cells)
+    return result
+
+
+def _paths(delivery: Delivery, table: str, files: pd.Series) -> pd.Series:
+    """Path of each image inside the delivery, relative to its table; another case of letters is found."""
+    outer, bang, inner = table.rpartition("!/")
+    folder = posixpath.dirname(inner if bang else table)
+    known = {}
+    for file in files.dropna().unique():
+        relative = posixpath.normpath(posixpath.join(folder, file.replace("\\", "/")))
+        if relative.startswith("../") or relative.startswith("/"):
+            continue  # never read outside the delivery
+        directory, name = posixpath.split(relative)
+        siblings = delivery.names(f"{outer}!/{directory}" if bang else directory)
+        exact = f"{outer}!/{relative}" if bang else relative
+        known[file] = siblings.get(name.casefold(), exact)
+    return files.map(known).astype("str")
