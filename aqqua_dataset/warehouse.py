@@ -10,16 +10,19 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, cast
 
+import duckdb
 import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 ROW_GROUP_ROWS = 5_000
+DUCKDB_MEMORY = "4GB"
 
 
 class Warehouse:
@@ -46,7 +49,7 @@ class Warehouse:
         """Size of a file in bytes."""
         return int(self._fs.size(f"{self._base}/{path}"))
 
-    def list(self, folder: str) -> list[str]:
+    def find(self, folder: str) -> list[str]:
         """All files below a folder, sorted; empty when there is no such folder. Unfinished files are not listed."""
         base = f"{self._base}/{folder}".rstrip("/")
         if not self._fs.exists(base):
@@ -116,10 +119,23 @@ class Warehouse:
                 writer.write_table(piece, row_group_size=ROW_GROUP_ROWS)
         return rows
 
-    def read_parquet(self, path: str, columns: list[str] | None = None) -> pa.Table:
-        """Reads one Parquet file."""
+    def read_parquet(
+        self, path: str, columns: list[str] | None = None, filters: list[tuple[str, str, Any]] | None = None
+    ) -> pa.Table:
+        """Reads one Parquet file, or the columns and rows asked for."""
         with self.open(path) as stream:
-            return pq.read_table(stream, columns=columns)
+            return pq.read_table(stream, columns=columns, filters=filters)
+
+    @contextlib.contextmanager
+    def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A DuckDB session that reads the warehouse's files, within bounded memory, spilling to disk."""
+        with tempfile.TemporaryDirectory() as spill, duckdb.connect() as connection:
+            connection.execute(f"set temp_directory = '{spill}'")
+            connection.execute(f"set memory_limit = '{DUCKDB_MEMORY}'")
+            connection.execute("set preserve_insertion_order = false")
+            if not self.is_local:
+                connection.register_filesystem(self._fs)
+            yield connection
 
     def copy(self, source: str, target: str) -> None:
         """Puts a file under a second name: a hard link where the disk can, else a copy."""

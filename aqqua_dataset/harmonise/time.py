@@ -1,0 +1,110 @@
+"""When: date and time in UTC with their precision, and who says which zone they are in.
+
+EcoTaxa's rules are those of its importer: dates YYYYMMDD or YYYY-MM-DD; times HH:MM:SS, or digits
+that are padded with zeros on the left to four and then on the right to six (420 is 04:20:00).
+Anything else must be ISO 8601 or have its format stated in the mapping; day and month are never guessed.
+"""
+
+import datetime as dt
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+
+from aqqua_dataset import schema
+from aqqua_dataset.harmonise.work import Work
+
+_OLDEST = pd.Timestamp("1850-01-01", tz="UTC")
+_ZONE = r"(?:Z|[+-]\d{2}:?\d{2})$"
+
+
+def interpret(work: Work) -> None:
+    """Sets datetime_utc, datetime_precision, datetime_verbatim and timezone_source."""
+    one = work.text("datetime")
+    date, time = work.text("date"), work.text("time")
+    verbatim = one.fillna(date.str.cat(time.fillna(""), sep=" ").str.strip())
+    local = _ecotaxa(date, time).where(one.isna(), _one_column(work, one))
+    zoned = one.str.contains(_ZONE, regex=True).fillna(False).astype(bool)
+    utc, source = _to_utc(work, local, zoned)
+
+    work.reject("time_missing", verbatim.isna())
+    work.reject("time_unparsable", verbatim.notna() & utc.isna(), "datetime", verbatim)
+    latest = pd.Timestamp(_latest(work), tz="UTC")
+    work.reject("time_out_of_range", (utc < _OLDEST) | (utc >= latest), "datetime", verbatim)
+    work.reject("time_default", _is_default(work, utc), "datetime", verbatim)
+    work.flag("TZ_ASSUMED", source == "assumed_utc")
+    work.flag("TIME_MISSING", one.isna() & time.isna() & utc.notna())
+    work.columns["datetime_utc"] = utc
+    work.columns["datetime_precision"] = _precision(one, time).where(utc.notna())
+    work.columns["datetime_verbatim"] = verbatim
+    work.columns["timezone_source"] = source
+
+
+def _ecotaxa(date: pd.Series, time: pd.Series) -> pd.Series:
+    day = date.str.replace(r"^(\d{4})-(\d{2})-(\d{2})$", r"\1\2\3", regex=True)
+    day = day.where(day.str.fullmatch(r"\d{8}").fillna(False).astype(bool))
+    clock, fraction = _clock_digits(time)
+    text = day.str.cat(clock.fillna("000000")).where(time.isna() | clock.notna())
+    return pd.to_datetime(text.str.cat(fraction.fillna("0"), sep="."), format="%Y%m%d%H%M%S.%f", errors="coerce")
+
+
+def _clock_digits(time: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """Six digits HHMMSS and the fraction of a second; null where neither form fits."""
+    parts = time.str.extract(r"^(?:(\d{1,2}):(\d{2})(?::(\d{2}))?|(\d{1,6}))(?:\.(\d+))?$")
+    colons = parts[0].str.pad(2, fillchar="0").str.cat([parts[1], parts[2].fillna("00")])
+    digits = parts[3].str.pad(4, fillchar="0").str.pad(6, side="right", fillchar="0")
+    return colons.fillna(digits), parts[4].str.slice(0, 6)
+
+
+def _one_column(work: Work, text: pd.Series) -> pd.Series:
+    candidates = work.candidates("datetime")
+    pattern = candidates[0].format if candidates else None
+    bare = text.str.replace(_ZONE, "", regex=True)
+    parsed = pd.to_datetime(bare, format=pattern or "ISO8601", errors="coerce")
+    offset = text.str.extract(r"([+-])(\d{2}):?(\d{2})$")
+    minutes = pd.to_numeric(offset[1]) * 60 + pd.to_numeric(offset[2])
+    signed = minutes.where(offset[0] != "-", -minutes).fillna(0)
+    return parsed - pd.to_timedelta(signed, unit="min")
+
+
+def _to_utc(work: Work, local: pd.Series, zoned: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """UTC times and who says the zone; times a zone's clock change makes ambiguous become null."""
+    declared = work.contribution.declared.time_zone
+    local = local.astype("datetime64[ms]")
+    as_utc = local.dt.tz_localize("UTC")
+    by_format = work.contribution.source is not None and work.contribution.source.format == "ifcb"
+    if by_format or declared is None or declared == "UTC":
+        source = "utc_by_format" if by_format else "utc_declared" if declared else "assumed_utc"
+        return as_utc, work.constant(source).mask(zoned & (source == "assumed_utc"), "offset_declared")
+    there: Any = local.dt.tz_localize(ZoneInfo(declared), ambiguous="NaT", nonexistent="NaT")
+    utc = as_utc.where(zoned, there.dt.tz_convert("UTC"))
+    return utc, work.constant("tzname_declared").mask(zoned, "offset_declared")
+
+
+def _latest(work: Work) -> dt.date:
+    """Day from which on a sampling date lies in the future: when the data were taken over, at the latest."""
+    source = work.contribution.source
+    if source is not None and source.retrieved is not None:
+        return source.retrieved + dt.timedelta(days=1)
+    return work.settings.release_date
+
+
+def _is_default(work: Work, utc: pd.Series) -> pd.Series:
+    result = pd.Series(False, utc.index)
+    for row in schema.vocabulary("default_dates.csv").itertuples():
+        that_day = utc.dt.strftime("%Y-%m-%d") == row.date
+        if row.instruments:
+            that_day &= work.columns["instrument_id"].isin(row.instruments.split("|"))
+        result |= that_day
+    return result
+
+
+def _precision(one: pd.Series, time: pd.Series) -> pd.Series:
+    clock = one.str.extract(r"\d{1,2}:(\d{2}(?::\d{2}(?:\.\d+)?)?)")[0].fillna(
+        time.where(one.isna()).str.replace(r"^\d{1,2}:", "", regex=True)
+    )
+    digits = clock.str.replace(":", "", regex=False)
+    result = pd.Series("day", one.index, dtype="str").mask(clock.notna(), "minute")
+    seconds = digits.str.fullmatch(r"\d{4,6}(\.\d+)?") & (clock.str.contains(":") | (digits.str.len() > 4))
+    result = result.mask(seconds.fillna(False).astype(bool), "s")
+    return result.mask(digits.str.contains(".", regex=False).fillna(False).astype(bool), "ms")

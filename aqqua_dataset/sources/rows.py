@@ -1,0 +1,160 @@
+"""Keeps a delivery's rows as they came: verbatim parts in the warehouse, and an id for every image.
+
+Each part holds ``ROWS_PER_PART`` rows: the locator columns (``sources.LOCATOR``) and every delivered
+column as text, personal columns dropped and e-mail addresses blotted out. Ids are given once all
+rows are known, because ranks and repeated rows show only then; DuckDB does that out of core.
+"""
+
+import uuid
+from collections.abc import Iterator
+
+import pandas as pd
+import pyarrow as pa
+
+from aqqua_dataset import privacy
+from aqqua_dataset.findings import Finding
+from aqqua_dataset.registry.models import Source
+from aqqua_dataset.sources import LOCATOR, Report, reader
+from aqqua_dataset.transfer.delivery import Delivery
+from aqqua_dataset.warehouse import Warehouse
+
+ROWS_PER_PART = 20_000
+
+#: Namespace of all image ids (RFC 9562 name-based UUIDs); it must never change.
+IMAGE_NAMESPACE = uuid.UUID("5b0f1c9e-3f0a-5d0e-9a53-0c1a7d3e6b21")
+
+_ARROW = {"str": pa.string(), "Int32": pa.int32(), "Int64": pa.int64()}
+_IDS = pa.schema(
+    [
+        pa.field("part", pa.int32(), nullable=False),
+        pa.field("row", pa.int32(), nullable=False),
+        pa.field("image_id", pa.string(), nullable=False),
+        pa.field("rank", pa.int32(), nullable=False),
+        pa.field("images", pa.int32(), nullable=False),
+        pa.field("reason", pa.string()),
+    ]
+)
+
+
+def part_path(folder: str, part: int) -> str:
+    """Warehouse path of one part of verbatim rows."""
+    return f"{folder}/rows-{part:05d}.parquet"
+
+
+def write_rows(
+    warehouse: Warehouse, folder: str, delivery: Delivery, source: Source, contribution: str, report: Report
+) -> list[int]:
+    """Reads a delivery into parts and gives every image its id; returns the rows of each part."""
+    counts: list[int] = []
+    dropped: set[str] = set()
+    for part, rows in enumerate(_parts(reader(source.format).read(delivery, source, report))):
+        personal = [c for c in rows.columns if c not in LOCATOR and privacy.is_personal(c)]
+        dropped.update(personal)
+        clean = privacy.blot_frame(rows.drop(columns=personal), keep=["aqqua_path"])
+        clean.insert(0, "aqqua_row", range(len(clean)))
+        clean.insert(0, "aqqua_part", part)
+        schema = pa.schema(
+            [(c, pa.int32()) for c in ("aqqua_part", "aqqua_row")]
+            + [(c, _ARROW.get(LOCATOR.get(c, "str"))) for c in clean.columns[2:]]
+        )
+        warehouse.write_parquet(
+            part_path(folder, part), pa.Table.from_pandas(clean, schema, preserve_index=False), schema
+        )
+        counts.append(len(clean))
+    if dropped:
+        message = "columns that name persons were left out"
+        report(Finding("personal_columns_dropped", "note", message, value=", ".join(sorted(dropped))))
+    _write_ids(warehouse, folder, len(counts), contribution)
+    return counts
+
+
+def _parts(chunks: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    """Regroups a reader's chunks into parts of ``ROWS_PER_PART`` rows, whatever their size was."""
+    waiting: list[pd.DataFrame] = []
+    rows = 0
+    for chunk in chunks:
+        waiting.append(chunk)
+        rows += len(chunk)
+        while rows >= ROWS_PER_PART:
+            joined = pd.concat(waiting, ignore_index=True)
+            yield joined.iloc[:ROWS_PER_PART].reindex(columns=_order(joined))
+            waiting, rows = [joined.iloc[ROWS_PER_PART:]], rows - ROWS_PER_PART
+    if rows:
+        joined = pd.concat(waiting, ignore_index=True)
+        yield joined.reindex(columns=_order(joined))
+
+
+def _order(rows: pd.DataFrame) -> list[str]:
+    return [*LOCATOR, *(c for c in rows.columns if c not in LOCATOR)]
+
+
+def _write_ids(warehouse: Warehouse, folder: str, parts: int, contribution: str) -> None:
+    """Resolves ranks, finds repeated rows and writes ``ids.parquet``, one row per image.
+
+    An id is the version 5 UUID (RFC 9562, 5.5) of contribution, object id and rank. A row that
+    repeats object and file, or has no object id, gets the id of its place in its table instead.
+    """
+    if parts == 0:
+        warehouse.write_parquet(f"{folder}/ids.parquet", _IDS.empty_table(), _IDS)
+        return
+    files = [warehouse.url(part_path(folder, p)) for p in range(parts)]
+    name = "$contribution || chr(31) || coalesce({object}, '') || chr(31) || {rank}"
+    query = f"""
+        with delivered as (
+            select aqqua_part as part, aqqua_row as row, aqqua_object_id as object, aqqua_rank as given,
+                   aqqua_image_file as file, aqqua_table || ':' || aqqua_line as place,
+                   aqqua_object_id is not null and row_number() over (
+                       partition by aqqua_object_id, aqqua_image_file order by part, row) > 1 as again
+            from read_parquet($files, union_by_name=true)
+        ), ranked as (
+            select *, object is null or again as apart, coalesce(given, 0) as wanted,
+                   row_number() over (partition by object, coalesce(given, 0), again order by part, row) as turn,
+                   max(coalesce(given, 0)) over (partition by object) as highest
+            from delivered
+        ), resolved as (
+            select *, case when apart or turn = 1 then wanted else highest + row_number() over (
+                       partition by object, apart or turn = 1 order by part, row) end as rank
+            from ranked
+        ), named as (
+            select *, case when apart then {name.format(object="place", rank="'row'")}
+                      else {name.format(object="object", rank="rank::varchar")} end as name,
+                   count(*) over (partition by object, apart) as images
+            from resolved
+        ), hashed as (
+            select *, sha1($namespace::blob || encode(name)) as hash from named
+        )
+        select part, row,
+               concat_ws('-', substr(hash, 1, 8), substr(hash, 9, 4), '5' || substr(hash, 14, 3),
+                   translate(substr(hash, 17, 1), '0123456789abcdef', '89ab89ab89ab89ab')
+                   || substr(hash, 18, 3), substr(hash, 21, 12)) as image_id,
+               rank::integer as rank, images::integer as images,
+               case when object is not null and again then 'duplicate_row' end as reason
+        from hashed order by part, row
+    """
+    with warehouse.connect() as connection:
+        values = {"files": files, "contribution": contribution, "namespace": IMAGE_NAMESPACE.bytes}
+        named = connection.sql(query, params=values).to_arrow_reader()
+        warehouse.write_parquet(f"{folder}/ids.parquet", named, _IDS)
+
+
+def load_rows(warehouse: Warehouse, folder: str, part: int, columns: list[str] | None = None) -> pd.DataFrame:
+    """One part of verbatim rows with ``image_id``, ``rank``, ``images`` (of the object) and ``reason``.
+
+    Args:
+        warehouse: where the parts lie.
+        folder: folder of the contribution's rows.
+        part: number of the part.
+        columns: only these columns of the part; all when None.
+    """
+    rows = warehouse.read_parquet(part_path(folder, part), columns).to_pandas(types_mapper=_pandas_type)
+    ids = warehouse.read_parquet(f"{folder}/ids.parquet", filters=[("part", "=", part)])
+    named = ids.drop_columns(["part", "row"]).to_pandas(types_mapper=_pandas_type)
+    if "aqqua_reason" in rows:
+        named["reason"] = rows["aqqua_reason"].fillna(named["reason"])
+    return pd.concat([named, rows], axis=1)
+
+
+def _pandas_type(kind: pa.DataType) -> pd.api.extensions.ExtensionDtype | None:
+    if pa.types.is_string(kind):
+        return pd.StringDtype(na_value=float("nan"))
+    return {pa.int32(): pd.Int32Dtype(), pa.int64(): pd.Int64Dtype()}.get(kind)

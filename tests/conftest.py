@@ -1,0 +1,23 @@
+"""Shared fixtures."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder of real instrument files (AQQUA_REAL_DATA, or ../shared/real beside the checkout)."""
+    folder = Path(os.environ.get("AQQUA_REAL_DATA", ROOT.parent / "shared" / "real"))
+    if not folder.is_dir():
+        pytest.skip(f"no real instrument files at {folder}; set AQQUA_REAL_DATA to their folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def registry_folder() -> Path:
+    """The example registry of the checkout."""
+    return ROOT / "contributor_registry"
