@@ -1,0 +1,41 @@
+"""Where a collection lives: registry, deliveries, warehouse, workers. From the environment or the caller."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+_ROOT = Path(__file__).parent.parent
+
+
+@dataclass(frozen=True)
+class Config:
+    """The four places a collection needs.
+
+    Attributes:
+        registry: folder of the contributor registry (``AQQUA_REGISTRY``).
+        deliveries: folder or URL that relative delivery locations start from (``AQQUA_DELIVERIES``).
+        warehouse: folder or URL of everything the software makes (``AQQUA_WAREHOUSE``).
+        executor: ``serial``, ``processes:N`` or a Dask address (``AQQUA_EXECUTOR``).
+    """
+
+    registry: Path
+    deliveries: str
+    warehouse: str
+    executor: str
+
+    @classmethod
+    def from_environment(cls) -> "Config":
+        """The places named by the environment, else the example registry and ``work/`` in the checkout."""
+        work = Path(os.environ.get("AQQUA_HOME", _ROOT / "work")).absolute()
+        return cls(
+            registry=Path(os.environ.get("AQQUA_REGISTRY", _ROOT / "contributor_registry")),
+            deliveries=os.environ.get("AQQUA_DELIVERIES", str(work / "deliveries")),
+            warehouse=os.environ.get("AQQUA_WAREHOUSE", str(work / "warehouse")),
+            executor=os.environ.get("AQQUA_EXECUTOR", f"processes:{os.cpu_count() or 1}"),
+        )
+
+    def delivery_location(self, location: str) -> str:
+        """Full path or URL of a delivery."""
+        if "://" in location or Path(location).is_absolute():
+            return location
+        return f"{self.deliveries.rstrip('/')}/{location}"

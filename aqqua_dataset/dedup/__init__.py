@@ -1,0 +1,1 @@
+"""The same picture once, and every owner credited."""

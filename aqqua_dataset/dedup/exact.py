@@ -1,0 +1,75 @@
+"""Exact duplicates: images whose delivered bytes or decoded pixels are equal, in any contribution.
+
+Equal bytes decode to equal pixels, so groups are formed by the pixel hash and each copy is then
+called equal in bytes or only in pixels. DuckDB does the grouping out of core. Which copy stays is the
+first by contribution and image id: it doesn't depend on the order in which contributions arrived.
+"""
+
+from collections.abc import Sequence
+
+import duckdb
+
+from aqqua_dataset import schema
+from aqqua_dataset.pipeline import Collection, manifest
+
+TABLE = "dedup/duplicates.parquet"
+
+
+def usable_images(collection: Collection, contributions: Sequence[str]) -> list[tuple[str, str]]:
+    """URLs of (core part, shard index) of the contributions that have both."""
+    pairs = []
+    for contribution in contributions:
+        core = manifest(collection.warehouse, contribution, "core")
+        images = manifest(collection.warehouse, contribution, "images")
+        if core is None or images is None:
+            continue
+        for part in range(min(len(core["parts"]), len(images["parts"]))):
+            core_file = f"{core['folder']}/core-{part:05d}.parquet"
+            index_file = f"{images['folder']}/shard-{part:05d}.parquet"
+            pairs.append((collection.warehouse.url(core_file), collection.warehouse.url(index_file)))
+    return pairs
+
+
+def create_images_view(connection: duckdb.DuckDBPyConnection, pairs: Sequence[tuple[str, str]]) -> None:
+    """Makes ``usable``: one row per image that has core metadata and a place in a shard."""
+    if not pairs:
+        connection.execute(
+            "create temp table usable as select '' as image_id, '' as contribution_id, '' as instrument_id,"
+            " '' as label_verbatim, '' as label_status, 1 as qc_level, '' as delivered_sha256, '' as pixel_hash limit 0"
+        )
+        return
+    core, index = ([pair[side] for pair in pairs] for side in (0, 1))
+    # A view can't hold parameters, and paths come from ids that are checked slugs.
+    connection.execute(
+        f"""create temp view usable as
+        select image_id, contribution_id, instrument_id, label_verbatim, label_status, qc_level,
+               delivered_sha256, pixel_hash
+        from read_parquet({core!r}) join read_parquet({index!r}) using (image_id)"""
+    )
+
+
+def find_duplicates(collection: Collection) -> int:
+    """Writes the ``duplicates`` table over all contributions that still have a permission; returns its rows."""
+    live = [c.id for c in collection.registry.contributions.values() if not c.revoked]
+    with collection.warehouse.connect() as connection:
+        create_images_view(connection, usable_images(collection, sorted(live)))
+        rows = connection.sql(
+            """
+            with repeated as (
+                select * from usable semi join (
+                    select pixel_hash from usable group by pixel_hash having count(*) > 1) using (pixel_hash)
+            ), placed as (
+                select *, row_number() over first_one as place,
+                       first_value(image_id) over first_one as kept_image_id,
+                       first_value(contribution_id) over first_one as kept_contribution_id,
+                       first_value(delivered_sha256) over first_one as kept_sha256
+                from repeated
+                window first_one as (partition by pixel_hash order by contribution_id, image_id)
+            )
+            select image_id, contribution_id, kept_image_id, kept_contribution_id,
+                   case when delivered_sha256 = kept_sha256 then 'bytes' else 'pixels' end as duplicate_kind,
+                   label_verbatim, label_status
+            from placed where place > 1 order by image_id
+            """
+        ).to_arrow_reader()
+        return collection.warehouse.write_parquet(TABLE, rows, schema.arrow("duplicates"))

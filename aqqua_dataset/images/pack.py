@@ -1,0 +1,143 @@
+"""The one pass over a part's images: read, verify, fingerprint, store; one part gives one shard.
+
+A part's index is written last and is its commit: a killed run starts again at the first part without
+one and ends with the same bytes.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pandas as pd
+import pyarrow as pa
+
+from aqqua_dataset import schema
+from aqqua_dataset.harmonise.rows import to_arrow
+from aqqua_dataset.images.inspect import BadImage, PackedImage, inspect_file, inspect_raw
+from aqqua_dataset.images.shards import ShardWriter
+from aqqua_dataset.sources.rows import load_rows
+from aqqua_dataset.transfer.delivery import Delivery
+from aqqua_dataset.warehouse import Warehouse
+
+_COLUMNS = [
+    "aqqua_table", "aqqua_line", "aqqua_object_id", "aqqua_image_file", "aqqua_path",
+    "aqqua_offset", "aqqua_width", "aqqua_height", "aqqua_reason",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PackTask:
+    """One part to pack; small enough to travel to any worker."""
+
+    warehouse: str
+    storage_options: tuple[tuple[str, str], ...]
+    delivery: str
+    contribution: str
+    rows_folder: str
+    folder: str
+    part: int
+
+
+def index_path(folder: str, part: int) -> str:
+    """Warehouse path of a part's shard index."""
+    return f"{folder}/shard-{part:05d}.parquet"
+
+
+def shard_path(folder: str, part: int) -> str:
+    """Warehouse path of a part's shard."""
+    return f"{folder}/shard-{part:05d}.tar"
+
+
+def rejected_path(folder: str, part: int) -> str:
+    """Warehouse path of the images of a part that can't be used."""
+    return f"{folder}/rejected-{part:05d}.parquet"
+
+
+def pack_part(task: PackTask) -> int:
+    """Packs one part unless that was done before; returns the images stored.
+
+    Raises:
+        OSError: the warehouse or the delivery as a whole can't be reached.
+    """
+    warehouse = Warehouse(task.warehouse, dict(task.storage_options))
+    if warehouse.exists(index_path(task.folder, task.part)):
+        return warehouse.read_parquet(index_path(task.folder, task.part), ["offset"]).num_rows
+    rows = load_rows(warehouse, task.rows_folder, task.part, _COLUMNS)
+    rows = rows[rows["reason"].isna()]
+    index: list[dict[str, object]] = []
+    rejected: list[dict[str, object]] = []
+    shard = shard_path(task.folder, task.part)
+    with Delivery(task.delivery) as delivery, warehouse.create(shard) as stream:
+        writer = ShardWriter(stream)
+        for image_id, outcome in _inspected(delivery, rows):
+            if isinstance(outcome, BadImage):
+                rejected.append({"image_id": image_id, "reason": outcome.reason, "value": outcome.detail})
+            else:
+                offset = writer.add(image_id, outcome.image_format, outcome.data)
+                index.append(_entry(image_id, outcome, shard, offset))
+        writer.finish()
+    warehouse.write_parquet(rejected_path(task.folder, task.part), _rejected(task, rows, rejected), schema.arrow("quarantine"))
+    table = pa.Table.from_pylist(index, schema.arrow("shard_index"))
+    warehouse.write_parquet(index_path(task.folder, task.part), table, schema.arrow("shard_index"))
+    return len(index)
+
+
+def _inspected(delivery: Delivery, rows: pd.DataFrame) -> Iterator[tuple[str, PackedImage | BadImage]]:
+    """Each image in the order of the rows, or why it can't be used; decoding is the cost, not the loop."""
+    places = rows[["image_id", "aqqua_path", "aqqua_offset", "aqqua_width", "aqqua_height"]]
+    for image_id, path, offset, width, height in places.itertuples(index=False, name=None):
+        try:
+            if pd.isna(path):
+                raise BadImage("image_missing", "path leads out of the delivery")
+            if pd.isna(offset):
+                outcome: PackedImage | BadImage = inspect_file(delivery.read(path))
+            else:
+                size = int(width) * int(height)
+                outcome = inspect_raw(delivery.read_range(path, int(offset), size), int(width), int(height))
+        except FileNotFoundError:
+            outcome = BadImage("image_missing", "no such file")
+        except IsADirectoryError:
+            outcome = BadImage("image_missing", "a folder, not a file")
+        except BadImage as bad:
+            outcome = bad
+        yield image_id, outcome
+
+
+def _entry(image_id: str, image: PackedImage, shard: str, offset: int) -> dict[str, object]:
+    return {
+        "image_id": image_id,
+        "image_format": image.image_format,
+        "width_px": image.width_px,
+        "height_px": image.height_px,
+        "channels": image.channels,
+        "bit_depth": image.bit_depth,
+        "delivered_sha256": image.delivered_sha256,
+        "image_sha256": image.image_sha256,
+        "pixel_hash": image.pixel_hash,
+        "shard": shard,
+        "offset": offset,
+        "length": len(image.data),
+    }
+
+
+def _rejected(task: PackTask, rows: pd.DataFrame, rejected: list[dict[str, object]]) -> pa.Table:
+    """Quarantine rows of the images that can't be used."""
+    found = pd.DataFrame(rejected, columns=["image_id", "reason", "value"]).merge(rows.drop(columns="reason"), on="image_id")
+    reasons = schema.vocabulary("reasons.csv").set_index("reason")["expected"]
+    return to_arrow(
+        pd.DataFrame(
+            {
+                "image_id": found["image_id"],
+                "contribution_id": task.contribution,
+                "stage": "image",
+                "reason": found["reason"],
+                "source_table": found["aqqua_table"],
+                "source_line": found["aqqua_line"],
+                "source_object_id": found["aqqua_object_id"],
+                "source_image_file": found["aqqua_image_file"],
+                "column": "image_file",
+                "value": found["value"],
+                "expected": found["reason"].map(reasons),
+            }
+        ),
+        "quarantine",
+    )

@@ -1,0 +1,252 @@
+"""The stages of one contribution, as the command line and the Dagster assets both call them.
+
+A stage looks at what it depends on, does nothing when that is unchanged, and otherwise writes a new
+folder and, last, the manifest that makes it count. A contributor's mistake is a finding in the
+report; only broken infrastructure raises.
+"""
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from aqqua_dataset import schema
+from aqqua_dataset.compute import map_chunks
+from aqqua_dataset.config import Config
+from aqqua_dataset.findings import Finding
+from aqqua_dataset.harmonise.rows import harmonise
+from aqqua_dataset.images import pack
+from aqqua_dataset.registry.models import Contribution, Registry, Settings
+from aqqua_dataset.sources import READERS
+from aqqua_dataset.sources.rows import load_rows, write_rows
+from aqqua_dataset.transfer.delivery import Delivery
+from aqqua_dataset.warehouse import Warehouse
+
+log = logging.getLogger(__name__)
+
+Stage = Literal["rows", "core", "images"]
+
+#: Raise a stage's version when its results change for unchanged inputs: it then runs again everywhere.
+VERSIONS: dict[Stage, int] = {"rows": 1, "core": 1, "images": 1}
+
+
+@dataclass(frozen=True)
+class Collection:
+    """A validated registry and the places around it."""
+
+    registry: Registry
+    config: Config
+    warehouse: Warehouse
+
+
+@dataclass(frozen=True)
+class StageReport:
+    """What a stage did for one contribution.
+
+    Attributes:
+        outcome: ``done``, ``unchanged`` (nothing to do) or ``refused`` (with a finding that says why).
+        numbers: counts of the stage, e.g. rows, accepted, rejected.
+    """
+
+    contribution: str
+    stage: Stage
+    outcome: Literal["done", "unchanged", "refused"]
+    numbers: dict[str, int] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+
+
+def manifest(warehouse: Warehouse, contribution: str, stage: Stage) -> dict[str, Any] | None:
+    """The manifest of a stage's present result: key, folder, parts, numbers, findings; None before the first run."""
+    found: dict[str, Any] | None = warehouse.read_json(f"contributions/{contribution}/{stage}.json")
+    return found
+
+
+def intake_refusal(registry: Registry, contribution: Contribution) -> Finding | None:
+    """Why a contribution can't be taken in now, or None: the mandatory permissions decide."""
+    if contribution.source is None:
+        return Finding("no_delivery_yet", "note", "pledged; no delivery is named yet", contribution.id)
+    if contribution.revoked:
+        return Finding("permission_withdrawn", "note", "the permission was withdrawn", contribution.id)
+    if missing := registry.missing_mandatory(contribution):
+        message = f"mandatory permission missing: {', '.join(missing)}; the data are not read"
+        return Finding("permission_missing", "error", message, contribution.id)
+    return None
+
+
+def read_rows(collection: Collection, contribution_id: str) -> StageReport:
+    """Reads a delivery's tables into verbatim rows."""
+    contribution = collection.registry.contributions[contribution_id]
+    refusal = intake_refusal(collection.registry, contribution)
+    if refusal is not None or contribution.source is None:
+        return _refused(collection, contribution_id, "rows", refusal)
+    source = contribution.source
+    if source.format not in READERS:
+        message = f"unknown format {source.format!r}: expected one of {', '.join(READERS)}"
+        return _refused(collection, contribution_id, "rows", Finding("format_unknown", "error", message, contribution_id))
+    try:
+        delivery = Delivery(collection.config.delivery_location(source.location))
+    except FileNotFoundError as error:
+        return _refused(collection, contribution_id, "rows", Finding("delivery_missing", "error", str(error), contribution_id))
+    with delivery:
+        personal = schema.vocabulary("personal_columns.csv").to_csv()
+        mapping = schema.mapping(source.format).to_csv() if source.format != "table" else ""
+        key = _key("rows", delivery.fingerprint(), source.model_dump_json(), personal, mapping)
+        if report := _unchanged(collection, contribution_id, "rows", key):
+            return report
+        folder = _fresh_folder(collection, contribution_id, "rows", key)
+        findings: list[Finding] = []
+        parts = write_rows(
+            collection.warehouse, folder, delivery, source, contribution_id,
+            lambda f: findings.append(replace(f, contribution=contribution_id)),
+        )  # fmt: skip
+    if not parts:
+        message = "no image row was found in the delivery"
+        findings.append(Finding("delivery_without_rows", "error", message, contribution_id))
+    return _commit(collection, contribution_id, "rows", key, folder, parts, {"rows": sum(parts)}, findings)
+
+
+@dataclass(frozen=True)
+class CoreTask:
+    """One part to harmonise."""
+
+    warehouse: Warehouse
+    contribution: Contribution
+    settings: Settings
+    rows_folder: str
+    folder: str
+    part: int
+
+
+def harmonise_part(task: CoreTask) -> tuple[int, int]:
+    """Harmonises one part; returns usable and rejected rows."""
+    rows = load_rows(task.warehouse, task.rows_folder, task.part)
+    result = harmonise(rows, task.contribution, task.settings)
+    quarantine = f"{task.folder}/rejected-{task.part:05d}.parquet"
+    task.warehouse.write_parquet(quarantine, result.quarantine, schema.arrow("quarantine"))
+    task.warehouse.write_parquet(f"{task.folder}/core-{task.part:05d}.parquet", result.core, schema.arrow("core"))
+    return result.core.num_rows, result.quarantine.num_rows
+
+
+def harmonise_rows(
+    collection: Collection, contribution_id: str, executor: Executor, workers: int
+) -> StageReport:
+    """Derives what the rows' metadata mean."""
+    rows = manifest(collection.warehouse, contribution_id, "rows")
+    contribution = collection.registry.contributions[contribution_id]
+    refusal = intake_refusal(collection.registry, contribution)
+    if rows is None or refusal is not None:
+        return _refused(collection, contribution_id, "core", refusal)
+    settings = collection.registry.settings
+    declared = contribution.declared.model_dump_json()
+    key = _key("core", rows["key"], declared, schema.fingerprint(), settings.release_date.isoformat())
+    if report := _unchanged(collection, contribution_id, "core", key):
+        return report
+    folder = _fresh_folder(collection, contribution_id, "core", key)
+    tasks = [
+        CoreTask(collection.warehouse, contribution, settings, rows["folder"], folder, part)
+        for part in range(len(rows["parts"]))
+    ]
+    usable = rejected = 0
+    parts = [0] * len(tasks)
+    for task, (good, bad) in map_chunks(harmonise_part, tasks, executor, workers):
+        parts[task.part] = good
+        usable, rejected = usable + good, rejected + bad
+    numbers = {"usable": usable, "rejected": rejected}
+    return _commit(collection, contribution_id, "core", key, folder, parts, numbers, [])
+
+
+def pack_images(
+    collection: Collection, contribution_id: str, executor: Executor, workers: int,
+    progress: Callable[[str], None] = log.info,
+) -> StageReport:  # fmt: skip
+    """Reads, verifies, fingerprints and stores every image once; resumes where a killed run stopped."""
+    rows = manifest(collection.warehouse, contribution_id, "rows")
+    contribution = collection.registry.contributions[contribution_id]
+    refusal = intake_refusal(collection.registry, contribution)
+    if rows is None or refusal is not None or contribution.source is None:
+        return _refused(collection, contribution_id, "images", refusal)
+    key = _key("images", rows["key"])
+    if report := _unchanged(collection, contribution_id, "images", key):
+        return report
+    folder = _folder(contribution_id, "images", key)
+    options = tuple(sorted(collection.warehouse.storage_options.items()))
+    location = collection.config.delivery_location(contribution.source.location)
+    tasks = [
+        pack.PackTask(collection.warehouse.root, options, location, contribution_id, rows["folder"], folder, part)
+        for part in range(len(rows["parts"]))
+    ]
+    parts = [0] * len(tasks)
+    started, done = time.monotonic(), 0
+    for task, stored in map_chunks(pack.pack_part, tasks, executor, workers):
+        parts[task.part] = stored
+        done += rows["parts"][task.part]
+        rate = done / max(time.monotonic() - started, 1e-9)
+        left = (sum(rows["parts"]) - done) / rate
+        progress(f"{contribution_id}: {done:,} of {sum(rows['parts']):,} images, {rate:,.0f}/s, {left:,.0f} s left")
+    numbers = {"stored": sum(parts), "listed": sum(rows["parts"])}
+    return _commit(collection, contribution_id, "images", key, folder, parts, numbers, [])
+
+
+def run_contribution(
+    collection: Collection, contribution_id: str, executor: Executor, workers: int,
+    progress: Callable[[str], None] = log.info,
+) -> list[StageReport]:  # fmt: skip
+    """All stages of one contribution, in order; later ones are left out when one is refused."""
+    reports = [read_rows(collection, contribution_id)]
+    if reports[0].outcome != "refused":
+        reports.append(harmonise_rows(collection, contribution_id, executor, workers))
+        reports.append(pack_images(collection, contribution_id, executor, workers, progress))
+    return reports
+
+
+def _key(stage: Stage, *inputs: str) -> str:
+    """Short hash of everything a stage's result depends on."""
+    text = json.dumps([stage, VERSIONS[stage], *inputs])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _folder(contribution: str, stage: Stage, key: str) -> str:
+    return f"contributions/{contribution}/{stage}-{key}"
+
+
+def _fresh_folder(collection: Collection, contribution: str, stage: Stage, key: str) -> str:
+    folder = _folder(contribution, stage, key)
+    collection.warehouse.remove(folder)
+    return folder
+
+
+def _unchanged(collection: Collection, contribution: str, stage: Stage, key: str) -> StageReport | None:
+    found = manifest(collection.warehouse, contribution, stage)
+    if found is None or found["key"] != key:
+        return None
+    findings = tuple(Finding(**f) for f in found["findings"])
+    return StageReport(contribution, stage, "unchanged", found["numbers"], findings)
+
+
+def _refused(collection: Collection, contribution: str, stage: Stage, finding: Finding | None) -> StageReport:
+    findings = () if finding is None else (finding,)
+    collection.warehouse.write_json(
+        f"contributions/{contribution}/refused.json", {"stage": stage, "findings": [f.as_row() for f in findings]}
+    )
+    return StageReport(contribution, stage, "refused", {}, findings)
+
+
+def _commit(
+    collection: Collection, contribution: str, stage: Stage, key: str, folder: str,
+    parts: list[int], numbers: dict[str, int], findings: Iterable[Finding],
+) -> StageReport:  # fmt: skip
+    """Makes a stage's new folder the present one, then removes the one it replaces."""
+    before = manifest(collection.warehouse, contribution, stage)
+    kept = tuple(findings)
+    collection.warehouse.write_json(
+        f"contributions/{contribution}/{stage}.json",
+        {"key": key, "folder": folder, "parts": parts, "numbers": numbers, "findings": [f.as_row() for f in kept]},
+    )
+    collection.warehouse.remove(f"contributions/{contribution}/refused.json")
+    if before is not None and before["folder"] != folder:
+        collection.warehouse.remove(before["folder"])
+    return StageReport(contribution, stage, "done", numbers, kept)

@@ -1,0 +1,101 @@
+"""What may be in a view, and whether a release may be made at all: pure functions, no clock of their own."""
+
+import datetime as dt
+from collections.abc import Collection as Ids
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from aqqua_dataset.findings import Finding
+from aqqua_dataset.registry.models import Contribution, Registry
+from aqqua_dataset.release.facts import View
+
+#: The day promised to every contributor. There is no setting, flag or variable that moves it.
+EMBARGO_ENDS = dt.date(2027, 7, 15)
+EMBARGO_ZONE = ZoneInfo("Europe/Berlin")
+
+
+@dataclass(frozen=True)
+class ReleaseRequest:
+    """The release somebody asks for.
+
+    Attributes:
+        version: MAJOR.MINOR.PATCH.
+        view: ``internal`` or ``public``.
+        date: day the release is dated.
+        rehearsal: practise only: marked in every file, never published.
+    """
+
+    version: str
+    view: View
+    date: dt.date
+    rehearsal: bool
+
+    @property
+    def name(self) -> str:
+        """Version as it stands in every file: a rehearsal says so."""
+        return f"{self.version}-rehearsal" if self.rehearsal else self.version
+
+
+def withheld_reason(registry: Registry, contribution: Contribution, request: ReleaseRequest) -> str | None:
+    """Why no image of a contribution may be in the requested view, or None when they may."""
+    if contribution.revoked:
+        return "permission_withdrawn"
+    if registry.missing_mandatory(contribution):
+        return "permission_missing"
+    if request.view == "public" and contribution.not_before is not None and request.date < contribution.not_before:
+        return f"not_before_{contribution.not_before.isoformat()}"
+    return None
+
+
+def gate(
+    registry: Registry, with_data: Ids[str], registry_findings: list[Finding], request: ReleaseRequest, now: dt.datetime
+) -> list[Finding]:  # fmt: skip
+    """Findings that decide about the request; any error stops it.
+
+    Args:
+        registry: the whole registry.
+        with_data: ids of the contributions that have images in the warehouse.
+        registry_findings: what the registry's own validation found.
+        request: the release asked for.
+        now: the present moment, with a time zone.
+    """
+    findings = [f for f in registry_findings if f.severity == "error"]
+    if request.view == "public" and not request.rehearsal:
+        findings += _embargo(request, now)
+    severity = "error" if request.view == "public" and not request.rehearsal else "warning"
+    for contribution in registry.contributions.values():
+        missing = registry.missing_mandatory(contribution)
+        expects_release = contribution.state not in ("pledged", "revoked")
+        if missing and (expects_release or contribution.id in with_data) and not contribution.revoked:
+            message = (
+                f"permission missing: {', '.join(missing)}. Its images are left out; for a public release "
+                "the permission must be given, or the contribution marked as revoked"
+            )
+            findings.append(Finding("permission_missing", severity, message, contribution.id))
+    return findings
+
+
+def _embargo(request: ReleaseRequest, now: dt.datetime) -> list[Finding]:
+    today = now.astimezone(EMBARGO_ZONE).date()
+    promise = f"the contributors were promised that nothing is public before {EMBARGO_ENDS.isoformat()}"
+    findings = []
+    if request.date < EMBARGO_ENDS:
+        message = f"the release is dated {request.date.isoformat()}, but {promise} (Europe/Berlin)"
+        findings.append(Finding("embargo_release_date", "error", message, value=request.date.isoformat()))
+    if today < EMBARGO_ENDS:
+        message = f"today is {today.isoformat()}, but {promise} (Europe/Berlin)"
+        findings.append(Finding("embargo_today", "error", message, value=today.isoformat()))
+    elif request.date > today:
+        message = f"the release is dated {request.date.isoformat()}, which lies in the future"
+        findings.append(Finding("release_date_in_future", "error", message, value=request.date.isoformat()))
+    return findings
+
+
+class ReleaseRefused(Exception):
+    """The gate or a check stopped the release; nothing was published."""
+
+    def __init__(self, findings: list[Finding]) -> None:
+        """``findings`` say why, errors first."""
+        self.findings = findings
+        errors = [f for f in findings if f.severity == "error"]
+        super().__init__("release refused: " + "; ".join(str(f) for f in errors))
