@@ -6,6 +6,7 @@ object only after its upload has ended. A set of files counts only once its mani
 """
 
 import contextlib
+import datetime as dt
 import hashlib
 import json
 import os
@@ -48,6 +49,10 @@ class Warehouse:
     def size(self, path: str) -> int:
         """Size of a file in bytes."""
         return int(self._fs.size(f"{self._base}/{path}"))
+
+    def modified(self, path: str) -> dt.datetime:
+        """When a file was written."""
+        return cast("dt.datetime", self._fs.modified(f"{self._base}/{path}"))
 
     def find(self, folder: str) -> list[str]:
         """All files below a folder, sorted; empty when there is no such folder. Unfinished files are not listed."""

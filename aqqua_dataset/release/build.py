@@ -1,0 +1,277 @@
+"""Builds a release: gate, parts, tables, documents, checksums, and at last the file that says it is whole."""
+
+import csv
+import datetime as dt
+import io
+import json
+import logging
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+import pandas as pd
+import pyarrow as pa
+
+from aqqua_dataset import privacy, schema
+from aqqua_dataset.compute import map_chunks
+from aqqua_dataset.dedup import exact
+from aqqua_dataset.findings import Finding, has_errors, worst_first
+from aqqua_dataset.harmonise.rows import to_arrow
+from aqqua_dataset.pipeline import Collection, manifest
+from aqqua_dataset.progress import ledger
+from aqqua_dataset.release import attribution, cards, doi, people
+from aqqua_dataset.release.facts import ReleaseFacts
+from aqqua_dataset.release.gate import ReleaseRefused, ReleaseRequest, gate, withheld_reason
+from aqqua_dataset.release.parts import ReleasedPart, ReleasePartTask, release_part
+from aqqua_dataset.warehouse import Warehouse
+
+log = logging.getLogger(__name__)
+
+_LEFT_OUT = pa.schema([("image_id", pa.string()), ("contribution_id", pa.string())])
+_CREDITS = pa.schema(
+    [("image_id", pa.string()), ("contribution_id", pa.string()), ("credited", pa.list_(pa.string()))]
+)
+
+
+@dataclass(frozen=True)
+class Release:
+    """A finished release: folder in the warehouse, facts, ledger, and what the gate remarked."""
+
+    folder: str
+    facts: ReleaseFacts
+    ledger: pa.Table
+    findings: tuple[Finding, ...]
+    shards_untouched: int
+    shards_rewritten: int
+
+
+def release_folder(request: ReleaseRequest) -> str:
+    """Folder of a release inside the warehouse."""
+    return f"releases/{request.view}/v{request.name}"
+
+
+def build_release(
+    collection: Collection, registry_findings: list[Finding], request: ReleaseRequest, now: dt.datetime,
+    executor: Executor, workers: int, progress: Callable[[str], None] = log.info,
+) -> Release:  # fmt: skip
+    """Builds the requested release.
+
+    Args:
+        collection: registry and warehouse, with all stages and the duplicates up to date.
+        registry_findings: what the registry's validation found.
+        request: version, view, date, rehearsal.
+        now: the present moment with its time zone; the caller's clock, never a parameter of users.
+        executor, workers: where the parts are written.
+        progress: told each step in words.
+
+    Raises:
+        ReleaseRefused: the gate, the ledger or the search for personal data stopped it.
+    """
+    warehouse, folder = collection.warehouse, release_folder(request)
+    with_data = [i for i in collection.registry.contributions if manifest(warehouse, i, "images")]
+    findings = worst_first(gate(collection.registry, with_data, registry_findings, request, now))
+    if has_errors(findings):
+        raise ReleaseRefused(findings)
+    if warehouse.exists(f"{folder}/RELEASED.json") and not request.rehearsal:
+        message = f"version {request.version} was released and is never changed; take the next version"
+        raise ReleaseRefused([Finding("version_released", "error", message)])
+    warehouse.remove(folder)
+
+    left_out, credits = _write_exceptions(collection, request)
+    tasks = _tasks(collection, request, folder, left_out, credits)
+    parts: dict[ReleasePartTask, ReleasedPart] = {}
+    for task, part in map_chunks(release_part, tasks, executor, workers):
+        parts[task] = part
+        progress(f"release: {len(parts)} of {len(tasks)} parts, {sum(p.images for p in parts.values()):,} images")
+    leaks = [f"{task.contribution}: {leak}" for task, part in parts.items() for leak in part.leaks]
+    images = {c: sum(p.images for t, p in parts.items() if t.contribution == c) for c in sorted({t.contribution for t in tasks})}
+    counted = ledger.count(collection, request, published=images)
+    _require(ledger.imbalances(counted) + _leak_findings(leaks))
+
+    facts = _facts(collection, request, folder, parts, {c: n for c, n in images.items() if n})
+    _write_tables(collection, folder, facts, counted)
+    _write_documents(collection, folder, facts, counted)
+    _require(_leak_findings(_search(warehouse, folder)))
+    _seal(warehouse, folder, facts)
+    return Release(
+        folder, facts, counted, tuple(findings),
+        sum(p.untouched and p.images > 0 for p in parts.values()), sum(not p.untouched for p in parts.values()),
+    )  # fmt: skip
+
+
+def _require(findings: list[Finding]) -> None:
+    if has_errors(findings):
+        raise ReleaseRefused(findings)
+
+
+def _leak_findings(leaks: list[str]) -> list[Finding]:
+    message = "an e-mail address stands in a file of the release"
+    return [Finding("personal_data", "error", message, value=leak) for leak in sorted(set(leaks))]
+
+
+def _write_exceptions(collection: Collection, request: ReleaseRequest) -> tuple[str, str]:
+    """Writes which images are left out of permitted contributions, and which earn several contributions credit."""
+    paths = ("releases/.plan/left-out.parquet", "releases/.plan/credits.parquet")
+    ids = sorted(collection.registry.contributions)
+    with collection.warehouse.connect() as connection:
+        exact.create_images_view(connection, exact.usable_images(collection, ids))
+        stricter = ledger.stricter_terms(collection, request)
+        connection.register("stricter", pd.DataFrame(stricter, columns=["contribution_id", "reason"], dtype="str"))
+        url = collection.warehouse.url(exact.TABLE)
+        connection.execute(f"create temp view duplicates as from read_parquet({url!r})")
+        left_out = connection.sql(
+            f"""select image_id, contribution_id from duplicates
+                union all select image_id, contribution_id from usable semi join ({ledger.WITHHELD_BY_OTHERS})
+                using (image_id) order by image_id"""
+        )
+        collection.warehouse.write_parquet(paths[0], left_out.to_arrow_reader(), _LEFT_OUT)
+        credited = connection.sql(
+            """select kept_image_id as image_id, kept_contribution_id as contribution_id,
+                      list_sort(list_distinct(list(contribution_id))) as credited
+               from duplicates group by all order by image_id"""
+        )
+        collection.warehouse.write_parquet(paths[1], credited.to_arrow_reader(), _CREDITS)
+    return paths
+
+
+def _tasks(
+    collection: Collection, request: ReleaseRequest, folder: str, left_out: str, credits: str
+) -> list[ReleasePartTask]:
+    settings = collection.registry.settings
+    tasks = []
+    for contribution in sorted(collection.registry.contributions.values(), key=lambda c: c.id):
+        stages = [manifest(collection.warehouse, contribution.id, s) for s in ("rows", "core", "images")]
+        if withheld_reason(collection.registry, contribution, request) or None in stages:
+            continue
+        rows, core, images = (s for s in stages if s is not None)
+        tasks += [
+            ReleasePartTask(
+                warehouse=collection.warehouse, release=folder, contribution=contribution.id, part=part,
+                rows_folder=rows["folder"], core_folder=core["folder"], images_folder=images["folder"],
+                license=settings.licence_spdx, available_from=settings.release_date.isoformat(),
+                left_out=left_out, credits=credits, version=request.name, rehearsal=request.rehearsal,
+            )
+            for part in range(len(images["parts"]))
+        ]  # fmt: skip
+    return tasks
+
+
+def _facts(
+    collection: Collection, request: ReleaseRequest, folder: str,
+    parts: dict[ReleasePartTask, ReleasedPart], images: dict[str, int],
+) -> ReleaseFacts:  # fmt: skip
+    """Counts the release from its own tables."""
+    tables = [collection.warehouse.url(f"{folder}/{t.table('metadata')}") for t, p in parts.items() if p.images]
+    instruments: dict[str, int] = {}
+    box, first, last = None, None, None
+    if tables:
+        with collection.warehouse.connect() as connection:
+            source = {"tables": tables}
+            instruments = dict(
+                connection.sql(
+                    "select instrument_id, count(*) from read_parquet($tables) group by 1 order by 1", params=source
+                ).fetchall()
+            )
+            west, south, east, north, first, last = connection.sql(
+                """select min(longitude), min(latitude), max(longitude), max(latitude),
+                   min(datetime_utc at time zone 'UTC')::date, max(datetime_utc at time zone 'UTC')::date
+                   from read_parquet($tables)""",
+                params=source,
+            ).fetchall()[0]
+            box = (west, south, east, north)
+    size = sum(p.shard_bytes for p in parts.values())
+    return ReleaseFacts(
+        request.name, request.view, request.date, request.rehearsal, images, instruments, size, box, first, last
+    )
+
+
+def _write_tables(collection: Collection, folder: str, facts: ReleaseFacts, counted: pa.Table) -> None:
+    """Ledger, attribution and duplicates, as Parquet and, where people read them, as CSV."""
+    warehouse = collection.warehouse
+    rows = attribution.attribution_rows(collection.registry, facts, credits(collection, facts, folder))
+    attributed = to_arrow(pd.DataFrame(rows, columns=schema.arrow("attribution").names), "attribution")
+    labelled = counted.append_column("release", pa.array([facts.version] * len(counted), pa.string()))
+    for name, table in (("ledger", labelled), ("attribution", attributed)):
+        marked = table.replace_schema_metadata((table.schema.metadata or {}) | {b"release": facts.version.encode()})
+        warehouse.write_parquet(f"{folder}/{name}.parquet", marked, marked.schema)
+        warehouse.write_bytes(f"{folder}/{name}.csv", _csv(table.to_pylist()))
+    warehouse.write_bytes(
+        f"{folder}/ATTRIBUTION.md", attribution.attribution_markdown(rows, facts).encode()
+    )
+    with warehouse.connect() as connection:
+        kept = [c for c in facts.images]
+        released = connection.sql(
+            "from read_parquet($table) where kept_contribution_id in (select unnest($kept::varchar[])) order by image_id",
+            params={"table": warehouse.url(exact.TABLE), "kept": kept},
+        ).to_arrow_table()
+    target = schema.arrow("duplicates").with_metadata({"release": facts.version})
+    warehouse.write_parquet(f"{folder}/duplicates.parquet", released.cast(target), target)
+
+
+def credits(collection: Collection, facts: ReleaseFacts, folder: str) -> dict[str, int]:
+    """Published images by credited contribution, own ones and those another contribution's copy stands for."""
+    if not facts.images:
+        return {}
+    with collection.warehouse.connect() as connection:
+        tables = [p for p in collection.warehouse.find(f"{folder}/metadata")]
+        counted = connection.sql(
+            """select contribution, count(*) from (
+                   select unnest(credited_contributions) as contribution from read_parquet($tables)
+               ) group by 1 order by 1""",
+            params={"tables": [collection.warehouse.url(t) for t in tables]},
+        )
+        return dict(counted.fetchall())
+
+
+def _write_documents(collection: Collection, folder: str, facts: ReleaseFacts, counted: pa.Table) -> None:
+    registry = collection.registry
+    authors = people.author_list(registry, credits(collection, facts, folder).keys())
+    record = doi.datacite_record(registry, facts, authors)
+    _require([Finding("datacite_record", "error", p) for p in doi.datacite_problems(record)])
+    documents = {
+        "README.md": cards.readme_card(registry, facts, authors, counted.to_pylist()),
+        "LICENSE": cards.licence_file(registry.settings, facts),
+        "CITATION.cff": cards.citation_cff(registry, facts, authors),
+        "datacite.json": doi.datacite_json(record),
+        "datacite.xml": doi.datacite_xml(record),
+        "authors/authors.csv": people.authors_csv(authors, facts),
+        "authors/authors.md": people.authors_markdown(authors, facts),
+        "data-dictionary.md": f"{facts.mark}Release {facts.version}\n\n{schema.dictionary_markdown()}",
+    }
+    for path, text in documents.items():
+        collection.warehouse.write_bytes(f"{folder}/{path}", text.encode())
+
+
+def _csv(rows: list[dict[str, object]]) -> bytes:
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, rows[0] if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return stream.getvalue().encode()
+
+
+def _search(warehouse: Warehouse, folder: str) -> list[str]:
+    """E-mail addresses in the release's text files; its tables were searched while they were written."""
+    leaks = []
+    for path in warehouse.find(folder):
+        if not path.endswith((".parquet", ".tar")):
+            with warehouse.open(path) as stream:
+                leaks += [f"{path}: {address}" for address in privacy.find_emails(stream)]
+    return leaks
+
+
+def _seal(warehouse: Warehouse, folder: str, facts: ReleaseFacts) -> None:
+    """Writes the checksums and then, last of all, the file that readers wait for."""
+    paths = [p.removeprefix(f"{folder}/") for p in warehouse.find(folder)]
+    lines = [f"{warehouse.sha256(f'{folder}/{p}')}  {p}\n" for p in paths]
+    text = f"# AqQua dataset, release {facts.version}\n" + "".join(lines)
+    warehouse.write_bytes(f"{folder}/manifest-sha256.txt", text.encode())
+    released = {
+        "version": facts.version,
+        "view": facts.view,
+        "date": facts.date.isoformat(),
+        "rehearsal": facts.rehearsal,
+        "images": facts.image_count,
+        "manifest_sha256": warehouse.sha256(f"{folder}/manifest-sha256.txt"),
+    }
+    warehouse.write_bytes(f"{folder}/RELEASED.json", (json.dumps(released, indent=2) + "\n").encode())

@@ -1,0 +1,91 @@
+"""The collection as a whole: open it, run every contribution, count, rehearse. Used by CLI and Dagster."""
+
+import datetime as dt
+import logging
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
+
+import pyarrow as pa
+
+from aqqua_dataset import schema
+from aqqua_dataset.config import Config
+from aqqua_dataset.dedup.exact import find_duplicates
+from aqqua_dataset.findings import Finding, has_errors
+from aqqua_dataset.pipeline import Collection, StageReport, run_contribution
+from aqqua_dataset.progress import ledger, page
+from aqqua_dataset.registry.load import load_registry
+from aqqua_dataset.release.build import Release, build_release
+from aqqua_dataset.release.gate import ReleaseRequest
+from aqqua_dataset.warehouse import Warehouse
+
+log = logging.getLogger(__name__)
+
+LEDGER_PAGE = "site/ledger.html"
+
+
+class RegistryBroken(Exception):
+    """The registry can't be used; ``findings`` say why."""
+
+    def __init__(self, findings: list[Finding]) -> None:
+        """Keeps the findings for whoever shows them."""
+        self.findings = findings
+        super().__init__("; ".join(str(f) for f in findings if f.severity == "error"))
+
+
+def open_collection(config: Config) -> tuple[Collection, list[Finding]]:
+    """The collection and what the registry's validation found.
+
+    A record with an error is left out and reported; the others can be worked with.
+
+    Raises:
+        RegistryBroken: not even the settings can be read.
+    """
+    registry, findings = load_registry(config.registry)
+    if registry is None:
+        raise RegistryBroken(findings)
+    return Collection(registry, config, Warehouse(config.warehouse)), findings
+
+
+def run_all(
+    collection: Collection, executor: Executor, workers: int, only: Iterable[str] = (),
+    progress: Callable[[str], None] = log.info,
+) -> list[StageReport]:  # fmt: skip
+    """Takes every contribution (or only those named) through its stages; one never stops another."""
+    wanted = list(only) or sorted(collection.registry.contributions)
+    reports = []
+    for contribution in wanted:
+        reports += run_contribution(collection, contribution, executor, workers, progress)
+    return reports
+
+
+def standing_request(collection: Collection) -> ReleaseRequest:
+    """The release that the standing ledger counts towards: the public one, on its day."""
+    return ReleaseRequest("0.0.0", "public", collection.registry.settings.release_date, rehearsal=True)
+
+
+def update_ledger(collection: Collection) -> pa.Table:
+    """Finds duplicates, counts every contribution and writes the ledger with its page.
+
+    Raises:
+        AssertionError: the ledger doesn't balance; nothing was written.
+    """
+    find_duplicates(collection)
+    counted = ledger.count(collection, standing_request(collection))
+    broken = ledger.imbalances(counted)
+    if has_errors(broken):
+        raise AssertionError("; ".join(str(f) for f in broken))
+    collection.warehouse.write_parquet(ledger.TABLE, counted, schema.arrow("ledger"))
+    note = "Counted towards the public release; nothing is public before its day."
+    text = page.ledger_page(counted, collection.registry.settings.dataset.title, note)
+    collection.warehouse.write_bytes(LEDGER_PAGE, text.encode())
+    return counted
+
+
+def release(
+    collection: Collection, registry_findings: list[Finding], request: ReleaseRequest, executor: Executor,
+    workers: int, progress: Callable[[str], None] = log.info,
+) -> Release:  # fmt: skip
+    """Brings duplicates up to date and builds a release now; raises ReleaseRefused."""
+    find_duplicates(collection)
+    now = dt.datetime.now(dt.UTC)
+    return build_release(collection, registry_findings, request, now, executor, workers, progress)
