@@ -9,8 +9,11 @@ from collections.abc import Iterable, Iterator
 from typing import IO
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from aqqua_dataset import schema
+from aqqua_dataset.warehouse import Warehouse
 
 BLOT = "[e-mail removed]"
 
@@ -52,3 +55,27 @@ def find_emails(stream: IO[bytes], piece_bytes: int = 1 << 20) -> Iterator[str]:
         for match in _EMAIL_BYTES.finditer(tail + piece):
             yield match.group().decode("ascii")
         tail = piece[-_OVERLAP:]
+
+
+def table_leaks(table: pa.Table) -> Iterator[str]:
+    """E-mail addresses in any text of a table, as ``column: address``."""
+    for name in table.column_names:
+        column = table[name].combine_chunks()
+        if pa.types.is_list(column.type):
+            column = column.flatten()
+        if pa.types.is_string(column.type):
+            suspicious = column.filter(pc.match_substring(column, "@"))
+            for text in suspicious.to_pylist():
+                yield from (f"{name}: {found}" for found in EMAIL.findall(text))
+
+
+def stored_leaks(warehouse: Warehouse, contribution: str) -> Iterator[tuple[str, str]]:
+    """Table and ``column: address`` of every e-mail address in a contribution's stored text.
+
+    The place of an image inside its delivery (``aqqua_path``) may hold one; it is never released.
+    """
+    for path in warehouse.find(f"contributions/{contribution}"):
+        if path.endswith(".parquet"):
+            table = warehouse.read_parquet(path)
+            public = [c for c in table.column_names if c != "aqqua_path"]
+            yield from ((path, leak) for leak in table_leaks(table.select(public)))

@@ -44,7 +44,7 @@ def create_images_view(connection: duckdb.DuckDBPyConnection, pairs: Sequence[tu
         f"""create temp view usable as
         select image_id, contribution_id, instrument_id, label_verbatim, label_status, qc_level,
                delivered_sha256, pixel_hash
-        from read_parquet({core!r}) join read_parquet({index!r}) using (image_id)"""
+        from read_parquet({core!r}) as core join read_parquet({index!r}) as shards using (image_id)"""
     )
 
 

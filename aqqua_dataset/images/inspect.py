@@ -7,7 +7,6 @@ hash, so that the same picture meets itself in every container.
 
 import hashlib
 import io
-import struct
 import warnings
 from dataclasses import dataclass
 
@@ -100,8 +99,10 @@ def _decoded(delivered: bytes) -> Image.Image:
         raise BadImage("image_format_unsupported", delivered[:8].hex(" ")) from None
     except Image.DecompressionBombError as error:
         raise BadImage("image_too_large", str(error)) from None
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error, MemoryError, OverflowError) as error:
-        raise BadImage("image_unreadable", str(error)[:200]) from None
+    except BadImage:
+        raise
+    except Exception as error:  # on damaged bytes Pillow raises whatever its parsers run into
+        raise BadImage("image_unreadable", f"{type(error).__name__}: {error}"[:200]) from None
     return image
 
 

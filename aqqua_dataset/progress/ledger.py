@@ -67,7 +67,8 @@ def count(collection: Collection, request: ReleaseRequest, published: dict[str, 
 #: Images that another holder's terms withhold: the strictest terms of all who delivered a picture win.
 WITHHELD_BY_OTHERS = """
     select kept_image_id as image_id, min(contribution_id || ':' || reason) as why
-    from duplicates join usable using (image_id) join stricter using (contribution_id) group by kept_image_id
+    from (select image_id, kept_image_id from duplicates) join usable using (image_id)
+         join stricter using (contribution_id) group by kept_image_id
 """
 
 COUNTS = f"""

@@ -4,7 +4,6 @@ A shard that may be published whole is taken over untouched; one that holds a du
 a withheld image is written again by copying byte ranges. Nothing is decoded.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -86,7 +85,7 @@ def release_part(task: ReleasePartTask) -> ReleasedPart:
         marked = table.replace_schema_metadata((table.schema.metadata or {}) | {b"release": task.version.encode()})
         task.warehouse.write_parquet(f"{task.release}/{task.table(kind)}", marked, marked.schema)
     size = task.warehouse.size(f"{task.release}/{task.shard}")
-    return ReleasedPart(chosen.num_rows, size, untouched, (*_leaks(images), *_leaks(verbatim)))
+    return ReleasedPart(chosen.num_rows, size, untouched, (*privacy.table_leaks(images), *privacy.table_leaks(verbatim)))
 
 
 def _copy_ranges(task: ReleasePartTask, chosen: pa.Table) -> pa.Array:
@@ -136,15 +135,3 @@ def _verbatim_table(task: ReleasePartTask, chosen: pa.Table) -> pa.Table:
     columns += [pa.array(rows[c], pa.string(), from_pandas=True) for c in delivered]
     names = [*table, *(f"delivered_{c}" if c in table else c for c in delivered)]
     return pa.Table.from_arrays(columns, names).sort_by("image_id")
-
-
-def _leaks(table: pa.Table) -> Iterator[str]:
-    """E-mail addresses in any text of the table."""
-    for name in table.column_names:
-        column = table[name].combine_chunks()
-        if pa.types.is_list(column.type):
-            column = column.flatten()
-        if pa.types.is_string(column.type):
-            suspicious = column.filter(pc.match_substring(column, "@"))
-            for text in suspicious.to_pylist():
-                yield from (f"{name}: {m}" for m in privacy.EMAIL.findall(text))

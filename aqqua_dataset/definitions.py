@@ -1,0 +1,27 @@
+"""The one place where assets, checks, jobs, schedules, sensors and resources meet."""
+
+import dagster as dg
+
+from aqqua_dataset.orchestration import automation, checks
+from aqqua_dataset.orchestration.assets import collection, contributions
+from aqqua_dataset.orchestration.resources import CollectionResource
+
+
+def build_definitions(resource: CollectionResource) -> dg.Definitions:
+    """Fresh definitions around a collection; tests pass their own."""
+    return dg.Definitions(
+        assets=dg.load_assets_from_modules([contributions, collection]),
+        asset_checks=dg.load_asset_checks_from_modules([checks]),
+        jobs=[automation.validate_contribution, automation.update_collection, automation.build_release],
+        sensors=[automation.contributions_sensor],
+        schedules=[automation.nightly_contributions, automation.nightly_collection],
+        resources={"collection": resource},
+        # Steps in one process: the parallel work is inside the assets, and a step costs seconds otherwise.
+        executor=dg.in_process_executor,
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """The definitions that Dagster loads."""
+    return build_definitions(CollectionResource())

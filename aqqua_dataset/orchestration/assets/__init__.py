@@ -1,0 +1,1 @@
+"""One thin module per stage; groups are the stages of the walk."""

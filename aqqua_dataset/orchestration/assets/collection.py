@@ -1,0 +1,129 @@
+"""What concerns all contributions at once: registry, duplicates, ledger, release. Never partitioned."""
+
+import datetime as dt
+
+import dagster as dg
+
+from aqqua_dataset import workflow
+from aqqua_dataset.dedup import exact
+from aqqua_dataset.orchestration.assets.contributions import OWNERS, core_rows, packed_images
+from aqqua_dataset.orchestration.metadata import (
+    column_schema,
+    counts_chart,
+    findings_table,
+    rows_table,
+    table_metadata,
+)
+from aqqua_dataset.orchestration.resources import CollectionResource
+from aqqua_dataset.pipeline import intake_refusal
+from aqqua_dataset.release.gate import ReleaseRequest
+
+
+@dg.asset(
+    group_name="registry", owners=OWNERS, kinds={"yaml"},
+    description="Who gave what, under which permission: people, institutions and contributions, validated as a whole.",
+)  # fmt: skip
+def registry(collection: CollectionResource) -> dg.MaterializeResult[None]:
+    """Validates the registry and shows where every contribution stands."""
+    opened, findings = collection.open()
+    rows = [
+        {
+            "contribution": c.id,
+            "state": c.state,
+            "format": c.source.format if c.source else "",
+            "intake": refusal.message if (refusal := intake_refusal(opened.registry, c)) else "open",
+        }
+        for c in opened.registry.contributions.values()
+    ]
+    return dg.MaterializeResult(
+        metadata={
+            "contributions": len(opened.registry.contributions),
+            "people": len(opened.registry.people),
+            "overview": rows_table(rows),
+            "findings": findings_table(findings),
+        }
+    )
+
+
+@dg.asset(
+    group_name="dedup", owners=OWNERS, kinds={"duckdb", "parquet"}, deps=[core_rows, packed_images],
+    metadata={"dagster/column_schema": column_schema("duplicates")},
+    description="Images with equal bytes or equal pixels, within and across contributions; one copy stands for all, "
+    "and every owner keeps the credit.",
+)  # fmt: skip
+def duplicates(collection: CollectionResource) -> dg.MaterializeResult[None]:
+    """Finds exact duplicates."""
+    opened, _ = collection.open()
+    exact.find_duplicates(opened)
+    table = opened.warehouse.read_parquet(exact.TABLE)
+    pairs = table.select(["contribution_id", "kept_contribution_id", "duplicate_kind"]).to_pandas()
+    counted = pairs.value_counts().reset_index(name="images").sort_values(list(pairs.columns))
+    return dg.MaterializeResult(
+        metadata={**table_metadata(table), "shared": rows_table(counted.to_dict("records"))}
+    )
+
+
+@dg.asset(
+    group_name="progress", owners=OWNERS, kinds={"duckdb", "parquet"}, deps=[duplicates, registry],
+    metadata={"dagster/column_schema": column_schema("ledger")},
+    description="Every image of every contribution in exactly one end state, from declared to published, "
+    "and the page that shows it.",
+)  # fmt: skip
+def ledger(collection: CollectionResource) -> dg.MaterializeResult[None]:
+    """Counts the collection towards the public release."""
+    opened, _ = collection.open()
+    counted = workflow.update_ledger(opened)
+    rows = counted.to_pylist()
+    instruments: dict[str, int] = {}
+    for row in rows:
+        name = str(row["instrument"] or "unknown")
+        instruments[name] = instruments.get(name, 0) + row["accepted"]
+    return dg.MaterializeResult(
+        metadata={
+            **table_metadata(counted),
+            **{name: sum(r[name] for r in rows) for name in ("declared", "received", "accepted", "permitted")},
+            "by_instrument": counts_chart(instruments, "usable images"),
+            "ledger": rows_table(rows),
+            "page": dg.MetadataValue.path(opened.warehouse.url(workflow.LEDGER_PAGE)),
+        }
+    )
+
+
+class ReleaseConfig(dg.Config):
+    """The release to build. A public release before its day is refused whatever stands here."""
+
+    version: str = "0.1.0"
+    view: str = "public"
+    date: str = ""
+    rehearsal: bool = True
+
+
+@dg.asset(
+    group_name="release", owners=OWNERS, kinds={"parquet", "tar"}, deps=[ledger],
+    metadata={"dagster/column_schema": column_schema("images")},
+    description="One citable dataset of everything permitted: shards, tables, DOI record, authors, attribution, "
+    "checksums. By default a rehearsal: marked in every file, never published.",
+)  # fmt: skip
+def release(
+    context: dg.AssetExecutionContext, config: ReleaseConfig, collection: CollectionResource
+) -> dg.MaterializeResult[None]:
+    """Builds the release that the configuration asks for."""
+    opened, findings = collection.open()
+    day = dt.date.fromisoformat(config.date) if config.date else opened.registry.settings.release_date
+    if config.view not in ("public", "internal"):
+        raise dg.Failure(f"view {config.view!r}: expected public or internal")
+    request = ReleaseRequest(config.version, "internal" if config.view == "internal" else "public", day, config.rehearsal)
+    with collection.executor() as (executor, workers):
+        made = workflow.release(opened, findings, request, executor, workers, context.log.info)
+    return dg.MaterializeResult(
+        metadata={
+            "version": made.facts.version,
+            "images": made.facts.image_count,
+            "bytes": made.facts.image_bytes,
+            "shards_untouched": made.shards_untouched,
+            "shards_rewritten": made.shards_rewritten,
+            "by_instrument": counts_chart(made.facts.instruments, "images"),
+            "gate": findings_table(made.findings),
+            "folder": dg.MetadataValue.path(opened.warehouse.url(made.folder)),
+        }
+    )

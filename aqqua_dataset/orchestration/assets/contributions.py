@@ -1,0 +1,79 @@
+"""The stages of each contribution: partitioned, one in-process step for any number of them.
+
+A bad contribution is a partition whose metadata say so; the step goes on with the next. Only broken
+infrastructure fails it.
+"""
+
+from collections.abc import Callable
+
+import dagster as dg
+
+from aqqua_dataset import pipeline
+from aqqua_dataset.orchestration.metadata import column_schema, stage_metadata
+from aqqua_dataset.orchestration.partitions import CONTRIBUTIONS
+from aqqua_dataset.orchestration.resources import CollectionResource
+from aqqua_dataset.pipeline import Collection, Stage, StageReport
+
+OWNERS = ["team:data-management"]
+
+
+def _each(
+    context: dg.AssetExecutionContext, collection: Collection, stage: Stage, run: Callable[[str], StageReport]
+) -> dg.MaterializeResult[None]:
+    outcomes: dict[str, int] = {}
+    for key in context.partition_keys:
+        if key in collection.registry.contributions:
+            report = run(key)
+        else:
+            report = StageReport(key, stage, "refused")
+            context.log.warning("%s is not in the registry any more", key)
+        outcomes[report.outcome] = outcomes.get(report.outcome, 0) + 1
+        context.add_asset_metadata(stage_metadata(report), partition_key=key)
+    context.log.info("%s: %s", stage, ", ".join(f"{n} {outcome}" for outcome, n in outcomes.items()))
+    return dg.MaterializeResult()
+
+
+@dg.asset(
+    group_name="sources", owners=OWNERS, partitions_def=CONTRIBUTIONS,
+    backfill_policy=dg.BackfillPolicy.single_run(), kinds={"parquet"}, code_version=str(pipeline.VERSIONS["rows"]),
+    deps=["registry"],
+    description="Every row of a delivery as it came: all delivered columns as text, without personal data, "
+    "and an id for each image. What is wrong with a file is a finding in the partition's metadata.",
+)  # fmt: skip
+def raw_rows(context: dg.AssetExecutionContext, collection: CollectionResource) -> dg.MaterializeResult[None]:
+    """Reads deliveries into verbatim rows."""
+    opened, _ = collection.open()
+    return _each(context, opened, "rows", lambda key: pipeline.read_rows(opened, key))
+
+
+@dg.asset(
+    group_name="harmonise", owners=OWNERS, partitions_def=CONTRIBUTIONS, deps=[raw_rows],
+    backfill_policy=dg.BackfillPolicy.single_run(), kinds={"pandas", "parquet"},
+    code_version=str(pipeline.VERSIONS["core"]), metadata={"dagster/column_schema": column_schema("core")},
+    description="What the rows mean: instrument, pixel size, time, position, depth, label, each with its verbatim "
+    "text, rule and flags. Rows that can't be used go to quarantine with a reason.",
+)  # fmt: skip
+def core_rows(context: dg.AssetExecutionContext, collection: CollectionResource) -> dg.MaterializeResult[None]:
+    """Harmonises verbatim rows."""
+    opened, _ = collection.open()
+    with collection.executor() as (executor, workers):
+        return _each(
+            context, opened, "core", lambda key: pipeline.harmonise_rows(opened, key, executor, workers)
+        )
+
+
+@dg.asset(
+    group_name="images", owners=OWNERS, partitions_def=CONTRIBUTIONS, deps=[raw_rows],
+    backfill_policy=dg.BackfillPolicy.single_run(), kinds={"tar", "parquet"},
+    code_version=str(pipeline.VERSIONS["images"]), metadata={"dagster/column_schema": column_schema("shard_index")},
+    description="The one pass over the images: read, verify, fingerprint and store in shards. Depends on the rows "
+    "only, so a corrected position or unit never packs an image again.",
+)  # fmt: skip
+def packed_images(context: dg.AssetExecutionContext, collection: CollectionResource) -> dg.MaterializeResult[None]:
+    """Packs images into shards."""
+    opened, _ = collection.open()
+    with collection.executor() as (executor, workers):
+        return _each(
+            context, opened, "images",
+            lambda key: pipeline.pack_images(opened, key, executor, workers, context.log.info),
+        )  # fmt: skip

@@ -1,0 +1,104 @@
+"""What runs by itself: a sensor for the registry and the deliveries, a nightly schedule; and the jobs.
+
+The sensor compares a short hash of each contribution (its registry file, its form's permissions, its
+delivery) with the one it saw last, so a permission-only edit or a changed delivery is noticed, and a
+contribution whose file is gone loses its partition.
+"""
+
+import hashlib
+import json
+
+import dagster as dg
+
+from aqqua_dataset.orchestration.assets.collection import duplicates, ledger, registry, release
+from aqqua_dataset.orchestration.assets.contributions import core_rows, packed_images, raw_rows
+from aqqua_dataset.orchestration.partitions import CONTRIBUTIONS
+from aqqua_dataset.orchestration.resources import CollectionResource
+from aqqua_dataset.pipeline import Collection, intake_refusal
+from aqqua_dataset.registry.models import Contribution
+from aqqua_dataset.transfer.delivery import Delivery
+
+#: Tags by which Dagster runs a range of partitions in one run.
+RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+
+STAGES = dg.AssetSelection.assets(raw_rows, core_rows, packed_images)
+
+validate_contribution = dg.define_asset_job(
+    "validate_contribution", STAGES, description="Read, harmonise and pack what is new or changed in a contribution."
+)
+update_collection = dg.define_asset_job(
+    "update_collection",
+    dg.AssetSelection.assets(registry, duplicates, ledger),
+    description="Registry, duplicates and ledger, with every check.",
+)
+build_release = dg.define_asset_job(
+    "build_release",
+    dg.AssetSelection.assets(registry, duplicates, ledger, release),
+    description="A release, or by default its rehearsal; its configuration is that of the asset release.",
+)
+
+
+def contribution_state(collection: Collection, contribution: Contribution) -> str:
+    """Hash that changes when anything changes that a contribution's stages or permissions depend on."""
+    delivery = "none"
+    if contribution.source is not None and intake_refusal(collection.registry, contribution) is None:
+        try:
+            with Delivery(collection.config.delivery_location(contribution.source.location)) as opened:
+                delivery = opened.fingerprint()
+        except FileNotFoundError:
+            delivery = "missing"
+    return hashlib.sha256(f"{contribution.model_dump_json()}{delivery}".encode()).hexdigest()[:12]
+
+
+@dg.sensor(
+    target=[validate_contribution, update_collection], minimum_interval_seconds=60,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Registers new, changed and removed contributions; a permission-only edit included.",
+)  # fmt: skip
+def contributions_sensor(context: dg.SensorEvaluationContext, collection: CollectionResource) -> dg.SensorResult:
+    """One run per new or changed contribution, then one that counts the collection again."""
+    opened, _ = collection.open()
+    seen: dict[str, str] = json.loads(context.cursor or "{}")
+    now = {c.id: contribution_state(opened, c) for c in opened.registry.contributions.values()}
+    changed = sorted(key for key, state in now.items() if seen.get(key) != state)
+    present = set(context.instance.get_dynamic_partitions(str(CONTRIBUTIONS.name)))
+    requests: list[dg.AddDynamicPartitionsRequest | dg.DeleteDynamicPartitionsRequest] = []
+    if new := sorted(set(now) - present):
+        requests.append(CONTRIBUTIONS.build_add_request(new))
+    if gone := sorted(present - set(now)):
+        requests.append(CONTRIBUTIONS.build_delete_request(gone))
+    runs = [
+        dg.RunRequest(
+            run_key=f"{key}:{now[key]}", job_name=validate_contribution.name, partition_key=key,
+            tags={"contribution": key},
+        )
+        for key in changed
+    ]  # fmt: skip
+    if changed or gone:
+        whole = hashlib.sha256(json.dumps(now, sort_keys=True).encode()).hexdigest()[:12]
+        runs.append(dg.RunRequest(run_key=f"collection:{whole}", job_name=update_collection.name))
+    return dg.SensorResult(run_requests=runs, dynamic_partitions_requests=requests, cursor=json.dumps(now))
+
+
+@dg.schedule(
+    job=validate_contribution, cron_schedule="0 1 * * *", execution_timezone="Europe/Berlin",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Every night: all contributions in one run; those that did not change cost next to nothing.",
+)  # fmt: skip
+def nightly_contributions(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    """Validates every contribution again, so that a delivery that came back is noticed."""
+    keys = context.instance.get_dynamic_partitions(str(CONTRIBUTIONS.name))
+    if not keys:
+        return dg.SkipReason("no contribution is registered yet")
+    # One run over the whole range: a run per contribution would cost seconds of start-up each.
+    return dg.RunRequest(tags={RANGE_START: keys[0], RANGE_END: keys[-1]})
+
+
+@dg.schedule(
+    job=update_collection, cron_schedule="0 2 * * *", execution_timezone="Europe/Berlin",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Every night, an hour later: duplicates, ledger and all checks over the whole collection.",
+)  # fmt: skip
+def nightly_collection() -> dg.RunRequest:
+    """Counts the collection again and runs every check."""
+    return dg.RunRequest()

@@ -1,0 +1,84 @@
+"""How results are shown in the UI: column schemas, tables of findings, counts."""
+
+from collections.abc import Iterable, Sequence
+
+import dagster as dg
+import pyarrow as pa
+
+from aqqua_dataset import schema
+from aqqua_dataset.findings import Finding, worst_first
+from aqqua_dataset.pipeline import StageReport
+
+_MOST_ROWS = 50
+
+
+def column_schema(table: str) -> dg.TableSchema:
+    """A declared table as Dagster shows it: type, meaning, unit and constraints of each column."""
+    spec = schema.tables()[table]
+    columns = []
+    for name in spec.columns:
+        field = schema.fields()[name]
+        limits = [f"{word} {value}" for word, value in ((">=", field.min), ("<=", field.max)) if value is not None]
+        columns.append(
+            dg.TableColumn(
+                name=name,
+                type=field.type,
+                description=field.description + (f" Unit: {field.unit}." if field.unit else ""),
+                constraints=dg.TableColumnConstraints(
+                    nullable=name not in spec.required, unique=spec.key == (name,), other=limits
+                ),
+                tags=dict.fromkeys(field.terms, ""),
+            )
+        )
+    return dg.TableSchema(columns=columns)
+
+
+def findings_table(findings: Iterable[Finding]) -> dg.TableMetadataValue:
+    """Findings as a table, worst first, at most fifty."""
+    rows = [
+        dg.TableRecord(
+            {
+                "severity": f.severity,
+                "contribution": f.contribution,
+                "where": f.file + (f":{f.line}" if f.line else ""),
+                "rule": f.rule,
+                "message": f.message,
+                "value": f.value[:200],
+            }
+        )
+        for f in worst_first(findings)[:_MOST_ROWS]
+    ]
+    names = ("severity", "contribution", "where", "rule", "message", "value")
+    return dg.MetadataValue.table(rows, schema=dg.TableSchema([dg.TableColumn(n) for n in names]))
+
+
+def rows_table(rows: Sequence[dict[str, object]]) -> dg.TableMetadataValue:
+    """A small table of plain values."""
+    kept = [{k: v if isinstance(v, int | float) else str(v or "") for k, v in row.items()} for row in rows[:_MOST_ROWS]]
+    names = list(kept[0]) if kept else ["nothing"]
+    return dg.MetadataValue.table(
+        [dg.TableRecord(row) for row in kept], schema=dg.TableSchema([dg.TableColumn(n) for n in names])
+    )
+
+
+def counts_chart(counts: dict[str, int], unit: str) -> dg.MarkdownMetadataValue:
+    """Counts as a bar chart in plain text."""
+    widest = max(counts.values(), default=0) or 1
+    lines = [f"| {name} | {'█' * max(1, round(30 * n / widest))} | {n:,} {unit} |" for name, n in counts.items()]
+    return dg.MetadataValue.md("\n".join(["| | | |", "|---|---|---:|", *lines]))
+
+
+def stage_metadata(report: StageReport) -> dict[str, dg.MetadataValue]:
+    """What one stage did for one contribution; numbers become plots over time by themselves."""
+    found: dict[str, dg.MetadataValue] = {
+        "outcome": dg.MetadataValue.text(report.outcome),
+        **{name: dg.MetadataValue.int(n) for name, n in report.numbers.items()},
+    }
+    if report.findings:
+        found["findings"] = findings_table(report.findings)
+    return found
+
+
+def table_metadata(table: pa.Table) -> dict[str, dg.MetadataValue]:
+    """Row count and size of a table in memory."""
+    return {"dagster/row_count": dg.MetadataValue.int(table.num_rows), "bytes": dg.MetadataValue.int(table.nbytes)}
