@@ -1,6 +1,7 @@
 """Reads a registry folder: one YAML file per thing, every mistake named with file, line and key."""
 
 import datetime as dt
+import re
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,6 +13,18 @@ from aqqua_dataset.registry.check import Lines, check_registry
 from aqqua_dataset.registry.models import Contact, Contribution, Institution, Person, Registry, Settings
 
 Record = TypeVar("Record", bound=BaseModel)
+
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML in which only true and false are truth values: NO is Norway and ON is Ontario."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|false)$"), list("tf"))
 
 _EXPECTED = {
     "extra_forbidden": "this key is not known; check its spelling",
@@ -87,12 +100,13 @@ def _parse(folder: Path, path: Path, findings: list[Finding]) -> tuple[Any, dict
     """The file's values and the line of every key, or None with a finding."""
     name = path.relative_to(folder).as_posix()
     try:
-        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        text = path.read_text(encoding="utf-8")
+        node = yaml.compose(text, Loader=_Loader)
         places: dict[tuple[Any, ...], int] = {}
         repeated = _places(node, (), places)
         for key, line in repeated:
             findings.append(Finding("key_repeated", "error", "the key stands twice; keep one", file=name, line=line, key=key))
-        return (None if repeated else yaml.safe_load(path.read_text(encoding="utf-8"))), places
+        return (None if repeated else yaml.load(text, Loader=_Loader)), places
     except UnicodeDecodeError as error:
         findings.append(Finding("not_utf8", "error", f"expected UTF-8 text ({error})", file=name))
     except yaml.YAMLError as error:
