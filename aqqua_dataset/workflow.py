@@ -2,7 +2,7 @@
 
 import datetime as dt
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 
 import pyarrow as pa
@@ -49,13 +49,10 @@ def open_collection(config: Config) -> tuple[Collection, list[Finding]]:
 def run_all(
     collection: Collection, executor: Executor, workers: int, only: Iterable[str] = (),
     progress: Callable[[str], None] = log.info,
-) -> list[StageReport]:  # fmt: skip
+) -> Iterator[StageReport]:  # fmt: skip
     """Takes every contribution (or only those named) through its stages; one never stops another."""
-    wanted = list(only) or sorted(collection.registry.contributions)
-    reports = []
-    for contribution in wanted:
-        reports += run_contribution(collection, contribution, executor, workers, progress)
-    return reports
+    for contribution in list(only) or sorted(collection.registry.contributions):
+        yield from run_contribution(collection, contribution, executor, workers, progress)
 
 
 def standing_request(collection: Collection) -> ReleaseRequest:

@@ -51,7 +51,7 @@ def contribution_state(collection: Collection, contribution: Contribution) -> st
 
 
 @dg.sensor(
-    target=[validate_contribution, update_collection], minimum_interval_seconds=60,
+    jobs=[validate_contribution, update_collection], minimum_interval_seconds=60,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Registers new, changed and removed contributions; a permission-only edit included.",
 )  # fmt: skip

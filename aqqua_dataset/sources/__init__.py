@@ -51,6 +51,9 @@ LOCATOR: Mapping[str, str] = MappingProxyType(
     }
 )
 
+#: Endings of the files that are taken for pictures.
+IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif")
+
 Report = Callable[[Finding], None]
 
 

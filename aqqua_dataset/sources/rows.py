@@ -7,6 +7,7 @@ rows are known, because ranks and repeated rows show only then; DuckDB does that
 
 import uuid
 from collections.abc import Iterator
+from itertools import islice
 
 import pandas as pd
 import pyarrow as pa
@@ -14,7 +15,7 @@ import pyarrow as pa
 from aqqua_dataset import privacy
 from aqqua_dataset.findings import Finding
 from aqqua_dataset.registry.models import Source
-from aqqua_dataset.sources import LOCATOR, Report, reader
+from aqqua_dataset.sources import IMAGE_ENDINGS, LOCATOR, Report, reader
 from aqqua_dataset.transfer.delivery import Delivery
 from aqqua_dataset.warehouse import Warehouse
 
@@ -65,7 +66,28 @@ def write_rows(
         message = "columns that name persons were left out"
         report(Finding("personal_columns_dropped", "note", message, value=", ".join(sorted(dropped))))
     _write_ids(warehouse, folder, len(counts), contribution)
+    if counts:
+        _report_orphans(warehouse, folder, len(counts), delivery, report)
     return counts
+
+
+def _report_orphans(warehouse: Warehouse, folder: str, parts: int, delivery: Delivery, report: Report) -> None:
+    """Reports image files that no row speaks of: pictures without metadata can't be used."""
+    schema = pa.schema([("path", pa.string())])
+    images = (f.path for f in delivery.files() if f.path.lower().endswith(IMAGE_ENDINGS))
+    batches = (pa.record_batch([group], schema) for group in iter(lambda: list(islice(images, ROWS_PER_PART)), []))
+    with warehouse.connect() as connection:
+        connection.register("delivered", pa.RecordBatchReader.from_batches(schema, batches))
+        files = [warehouse.url(part_path(folder, p)) for p in range(parts)]
+        counted = connection.sql(
+            """select count(*), min(path) from delivered
+               anti join (select aqqua_path as path from read_parquet($files, union_by_name=true)) using (path)""",
+            params={"files": files},
+        ).fetchall()
+    count, first = counted[0]
+    if count:
+        message = "image files that no row speaks of: without metadata they can't be used"
+        report(Finding("image_without_row", "warning", message, file=privacy.blot(first), count=count))
 
 
 def _parts(chunks: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:

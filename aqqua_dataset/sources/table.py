@@ -20,12 +20,11 @@ import pyarrow.parquet as pq
 
 from aqqua_dataset.findings import Finding
 from aqqua_dataset.registry.models import Source
-from aqqua_dataset.sources import Report, text, with_locator
+from aqqua_dataset.sources import IMAGE_ENDINGS, Report, text, with_locator
 from aqqua_dataset.transfer.delivery import Delivery, broken_zips
 
 _TEXT = (".csv", ".tsv", ".txt")
 _ENDINGS = (*_TEXT, ".xlsx", ".parquet")
-_IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif")
 _ROWS_PER_CHUNK = 5_000
 
 Piece = tuple[pd.DataFrame, "pd.Series[int]", "pd.Series[bool]", "pd.Series[str]"]
@@ -34,7 +33,7 @@ Piece = tuple[pd.DataFrame, "pd.Series[int]", "pd.Series[bool]", "pd.Series[str]
 def detect(paths: Sequence[str]) -> str | None:
     """Evidence in words when there are both tables and images; the weakest of all readers."""
     tables = [p for p in paths if p.lower().endswith(_ENDINGS)]
-    images = [p for p in paths if p.lower().endswith(_IMAGES)]
+    images = [p for p in paths if p.lower().endswith(IMAGE_ENDINGS)]
     return f"{len(tables)} table(s) and {len(images)} image(s)" if tables and images else None
 
 
