@@ -1,8 +1,8 @@
 """Installs the project into its own environment (.venv) and runs it. Needs Python 3.11+ and a network.
 
-    python3 run.py demo      install, then take the example collection to a rehearsed release
-    python3 run.py test      install with the developers' tools, then lint, type check and test
-    python3 run.py ...       any other aqqua command, e.g. `python3 run.py dev`
+python3 run.py demo      install, then take the example collection to a rehearsed release
+python3 run.py test      install with the developers' tools, then lint, type check and test
+python3 run.py ...       any other aqqua command, e.g. `python3 run.py dev`
 """
 
 import os

@@ -61,14 +61,23 @@ def _parser() -> argparse.ArgumentParser:
     demo = add("demo", _demo, "make example deliveries and take them to a rehearsed release")
     demo.add_argument("--folder", help="where to work (default: work/ in the checkout)")
     registry = commands.add_parser("registry", help="the contributor registry").add_subparsers(required=True)
-    add("check", _registry_check, "validate people, institutions and contributions as a whole", registry)
+    add(
+        "check",
+        _registry_check,
+        "validate people, institutions and contributions as a whole",
+        registry,
+    )
     run = add("run", _run, "read, harmonise and pack what is new or changed")
     run.add_argument("contribution", nargs="*", help="only these contributions")
     release = commands.add_parser("release", help="releases").add_subparsers(required=True)
     build = add("build", _release_build, "build a release, or rehearse one", release)
     build.add_argument("--version", default="0.1.0", help="MAJOR.MINOR.PATCH")
     build.add_argument("--view", choices=("public", "internal"), default="public")
-    build.add_argument("--date", type=dt.date.fromisoformat, help="day of the release (YYYY-MM-DD); default: the release day")
+    build.add_argument(
+        "--date",
+        type=dt.date.fromisoformat,
+        help="day of the release (YYYY-MM-DD); default: the release day",
+    )
     build.add_argument("--rehearsal", action="store_true", help="practise: marked in every file, never published")
     show = add("show", _show, "write one image of a release to a file, and print what is known of it")
     show.add_argument("image_id")
@@ -126,7 +135,16 @@ def _ledger(_: argparse.Namespace, config: Config) -> int:
 
 
 def _print_ledger(rows: Sequence[dict[str, object]]) -> None:
-    names = ("declared", "missing", "received", "rejected", "accepted", "duplicate", "withheld", "published")
+    names = (
+        "declared",
+        "missing",
+        "received",
+        "rejected",
+        "accepted",
+        "duplicate",
+        "withheld",
+        "published",
+    )
     width = max([len(str(r["contribution_id"])) for r in rows], default=0)
     print("\n" + " " * width + "".join(f"{name:>11}" for name in names))
     for row in rows:
@@ -159,7 +177,10 @@ def _show(options: argparse.Namespace, config: Config) -> int:
     warehouse = Warehouse(config.warehouse)
     release = options.release or _newest_release(warehouse)
     if release is None:
-        print(f"no release in {config.warehouse}; build one with: aqqua release build --rehearsal", file=sys.stderr)
+        print(
+            f"no release in {config.warehouse}; build one with: aqqua release build --rehearsal",
+            file=sys.stderr,
+        )
         return 1
     try:
         image = read_image(warehouse, release, options.image_id)
@@ -216,11 +237,23 @@ def _dev(options: argparse.Namespace, _: Config) -> int:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print(f"another aqqua dev runs on {home}; two daemons would start runs twice", file=sys.stderr)
+            print(
+                f"another aqqua dev runs on {home}; two daemons would start runs twice",
+                file=sys.stderr,
+            )
             return 1
         import subprocess
 
-        command = [sys.executable, "-m", "dagster", "dev", "-w", "workspace.yaml", "-p", str(options.port)]
+        command = [
+            sys.executable,
+            "-m",
+            "dagster",
+            "dev",
+            "-w",
+            "workspace.yaml",
+            "-p",
+            str(options.port),
+        ]
         return subprocess.run(command, cwd=_ROOT, check=False).returncode
 
 

@@ -17,9 +17,7 @@ Result = TypeVar("Result")
 class SerialExecutor(Executor):
     """Runs each task at once, in this process."""
 
-    def submit(
-        self, fn: Callable[P, Result], /, *args: P.args, **kwargs: P.kwargs
-    ) -> "Future[Result]":
+    def submit(self, fn: Callable[P, Result], /, *args: P.args, **kwargs: P.kwargs) -> "Future[Result]":
         """Calls ``fn`` and returns its finished future."""
         future: Future[Result] = Future()
         try:

@@ -12,7 +12,11 @@ def build_definitions(resource: CollectionResource) -> dg.Definitions:
     return dg.Definitions(
         assets=dg.load_assets_from_modules([contributions, collection]),
         asset_checks=dg.load_asset_checks_from_modules([checks]),
-        jobs=[automation.validate_contribution, automation.update_collection, automation.build_release],
+        jobs=[
+            automation.validate_contribution,
+            automation.update_collection,
+            automation.build_release,
+        ],
         sensors=[automation.contributions_sensor],
         schedules=[automation.nightly_contributions, automation.nightly_collection],
         resources={"collection": resource},

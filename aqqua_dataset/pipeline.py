@@ -86,11 +86,21 @@ def read_rows(collection: Collection, contribution_id: str) -> StageReport:
     source = contribution.source
     if source.format not in READERS:
         message = f"unknown format {source.format!r}: expected one of {', '.join(READERS)}"
-        return _refused(collection, contribution_id, "rows", Finding("format_unknown", "error", message, contribution_id))
+        return _refused(
+            collection,
+            contribution_id,
+            "rows",
+            Finding("format_unknown", "error", message, contribution_id),
+        )
     try:
         delivery = Delivery(collection.config.delivery_location(source.location))
     except FileNotFoundError as error:
-        return _refused(collection, contribution_id, "rows", Finding("delivery_missing", "error", str(error), contribution_id))
+        return _refused(
+            collection,
+            contribution_id,
+            "rows",
+            Finding("delivery_missing", "error", str(error), contribution_id),
+        )
     with delivery:
         personal = schema.vocabulary("personal_columns.csv").to_csv()
         mapping = schema.mapping(source.format).to_csv() if source.format != "table" else ""
@@ -131,9 +141,7 @@ def harmonise_part(task: CoreTask) -> tuple[int, int]:
     return result.core.num_rows, result.quarantine.num_rows
 
 
-def harmonise_rows(
-    collection: Collection, contribution_id: str, executor: Executor, workers: int
-) -> StageReport:
+def harmonise_rows(collection: Collection, contribution_id: str, executor: Executor, workers: int) -> StageReport:
     """Derives what the rows' metadata mean."""
     rows = manifest(collection.warehouse, contribution_id, "rows")
     contribution = collection.registry.contributions[contribution_id]
@@ -176,7 +184,15 @@ def pack_images(
     options = tuple(sorted(collection.warehouse.storage_options.items()))
     location = collection.config.delivery_location(contribution.source.location)
     tasks = [
-        pack.PackTask(collection.warehouse.root, options, location, contribution_id, rows["folder"], folder, part)
+        pack.PackTask(
+            collection.warehouse.root,
+            options,
+            location,
+            contribution_id,
+            rows["folder"],
+            folder,
+            part,
+        )
         for part in range(len(rows["parts"]))
     ]
     parts = [0] * len(tasks)
@@ -230,7 +246,8 @@ def _unchanged(collection: Collection, contribution: str, stage: Stage, key: str
 def _refused(collection: Collection, contribution: str, stage: Stage, finding: Finding | None) -> StageReport:
     findings = () if finding is None else (finding,)
     collection.warehouse.write_json(
-        f"contributions/{contribution}/refused.json", {"stage": stage, "findings": [f.as_row() for f in findings]}
+        f"contributions/{contribution}/refused.json",
+        {"stage": stage, "findings": [f.as_row() for f in findings]},
     )
     return StageReport(contribution, stage, "refused", {}, findings)
 
@@ -244,7 +261,13 @@ def _commit(
     kept = tuple(findings)
     collection.warehouse.write_json(
         f"contributions/{contribution}/{stage}.json",
-        {"key": key, "folder": folder, "parts": parts, "numbers": numbers, "findings": [f.as_row() for f in kept]},
+        {
+            "key": key,
+            "folder": folder,
+            "parts": parts,
+            "numbers": numbers,
+            "findings": [f.as_row() for f in kept],
+        },
     )
     collection.warehouse.remove(f"contributions/{contribution}/refused.json")
     if before is not None and before["folder"] != folder:

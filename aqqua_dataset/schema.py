@@ -154,11 +154,12 @@ def arrow(table: str) -> pa.Schema:
     columns = []
     for name in spec.columns:
         field = fields()[name]
-        metadata = {"description": field.description, **({"unit": field.unit} if field.unit else {})}
+        metadata = {
+            "description": field.description,
+            **({"unit": field.unit} if field.unit else {}),
+        }
         metadata |= field.terms
-        columns.append(
-            pa.field(name, field.arrow_type, name not in spec.required, metadata=metadata)
-        )
+        columns.append(pa.field(name, field.arrow_type, name not in spec.required, metadata=metadata))
     return pa.schema(columns, metadata={"table": table, "row": spec.row})
 
 
@@ -207,7 +208,10 @@ def dictionary_markdown() -> str:
     for table in tables().values():
         place = f" Files: `{table.files}`." if table.files else " Stays in the warehouse."
         lines += [f"## Table `{table.name}`", "", f"One row: {table.row}.{place}", ""]
-        lines += ["| column | type | unit | null | allowed | terms | meaning |", "|---|---|---|---|---|---|---|"]
+        lines += [
+            "| column | type | unit | null | allowed | terms | meaning |",
+            "|---|---|---|---|---|---|---|",
+        ]
         lines += [_dictionary_row(fields()[c], c in table.required) for c in table.columns]
         lines.append("")
     lines += ["## Enumerations", ""]
@@ -215,7 +219,12 @@ def dictionary_markdown() -> str:
         lines += [f"### {name}", "", "| value | meaning |", "|---|---|"]
         lines += [f"| `{value}` | {meaning} |" for value, meaning in values.items()] + [""]
     flags = vocabulary("flags.csv")
-    lines += ["## Flags", "", "| flag | severity | field | meaning | what to do |", "|---|---|---|---|---|"]
+    lines += [
+        "## Flags",
+        "",
+        "| flag | severity | field | meaning | what to do |",
+        "|---|---|---|---|---|",
+    ]
     lines += ["| " + " | ".join(row) + " |" for row in flags.itertuples(index=False)]
     return "\n".join(lines) + "\n"
 

@@ -34,9 +34,7 @@ class Warehouse:
         self.root = root
         self.storage_options = storage_options or {}
         self._fs, self._base = fsspec.core.url_to_fs(root, **self.storage_options)
-        self.is_local = "file" in (
-            self._fs.protocol if isinstance(self._fs.protocol, tuple) else (self._fs.protocol,)
-        )
+        self.is_local = "file" in (self._fs.protocol if isinstance(self._fs.protocol, tuple) else (self._fs.protocol,))
 
     def url(self, path: str) -> str:
         """Full path or URL of a file, for other readers (DuckDB, pyarrow)."""
@@ -112,20 +110,24 @@ class Warehouse:
             return None
         return json.loads(self._fs.cat_file(f"{self._base}/{path}"))
 
-    def write_parquet(
-        self, path: str, table: pa.Table | Iterator[pa.RecordBatch], schema: pa.Schema
-    ) -> int:
+    def write_parquet(self, path: str, table: pa.Table | Iterator[pa.RecordBatch], schema: pa.Schema) -> int:
         """Writes Parquet (zstd, fixed row groups) from a table or a stream of batches; returns rows."""
         batches = table.to_batches() if isinstance(table, pa.Table) else table
         rows = 0
-        with self.create(path) as stream, pq.ParquetWriter(stream, schema, compression="zstd") as writer:
+        with (
+            self.create(path) as stream,
+            pq.ParquetWriter(stream, schema, compression="zstd") as writer,
+        ):
             for piece in _regroup(batches, schema):
                 rows += piece.num_rows
                 writer.write_table(piece, row_group_size=ROW_GROUP_ROWS)
         return rows
 
     def read_parquet(
-        self, path: str, columns: list[str] | None = None, filters: list[tuple[str, str, Any]] | None = None
+        self,
+        path: str,
+        columns: list[str] | None = None,
+        filters: list[tuple[str, str, Any]] | None = None,
     ) -> pa.Table:
         """Reads one Parquet file, or the columns and rows asked for."""
         with self.open(path) as stream:

@@ -26,7 +26,18 @@ def ifcb_bin(stem: str, rois: Sequence[tuple[int, int, int, Pixels | None]]) -> 
             cells = [str(trigger), times[1], *(["-.1"] * 5), *times, *place, "-.275", ""]
         else:
             clock = f"{12.5 * (position + 1):.3f}"
-            cells = [str(trigger), clock, *(["0.1"] * 8), "54.3", clock, clock, *place, *(["0"] * 4), clock, "0.07"]
+            cells = [
+                str(trigger),
+                clock,
+                *(["0.1"] * 8),
+                "54.3",
+                clock,
+                clock,
+                *place,
+                *(["0"] * 4),
+                clock,
+                "0.07",
+            ]
         lines.append(",".join(cells))
         data += b"" if pixels is None else pixels.tobytes()
     header = _OLD_HEADER if old else _NEW_HEADER.format(triggers=len(rois))

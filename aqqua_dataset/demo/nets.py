@@ -62,7 +62,11 @@ def net_row(sample: str, number: int, file: str, **values: str) -> Row:
 
 
 def _sample(
-    rng: np.random.Generator, sample: str, pictures: Sequence[bytes], endings: Sequence[str], **values: str
+    rng: np.random.Generator,
+    sample: str,
+    pictures: Sequence[bytes],
+    endings: Sequence[str],
+    **values: str,
 ) -> dict[str, bytes]:
     files, rows = {}, []
     for number, (data, ending) in enumerate(zip(pictures, endings, strict=True), start=1):
@@ -95,7 +99,14 @@ def write_oresund(folder: Path, rng: np.random.Generator, shared: list[tuple[byt
     copies = [data for data, _ in shared[:6]]
     saved_again = [encode(pixels, "PNG", compress_level=1) for _, pixels in shared[6:10]]
     own = [encode(organism(rng, 70, 60), "PNG") for _ in range(10)]
-    files = _sample(rng, "ore19_s7", [*copies, *saved_again, *own], ["png"] * 20, object_lat="55.8711", object_lon="12.7402")
+    files = _sample(
+        rng,
+        "ore19_s7",
+        [*copies, *saved_again, *own],
+        ["png"] * 20,
+        object_lat="55.8711",
+        object_lon="12.7402",
+    )
     write_zip(folder / "oresund-net-2019.zip", files)
 
 

@@ -23,7 +23,10 @@ def taxa() -> pd.DataFrame:
     accepted = table.loc[target].set_axis(table.index)
     usable = (accepted["type"] == "P") & (accepted["aphia_id"] != "")
     return pd.DataFrame(
-        {"name": accepted["name"].where(usable), "aphia_id": pd.to_numeric(accepted["aphia_id"].where(usable))}
+        {
+            "name": accepted["name"].where(usable),
+            "aphia_id": pd.to_numeric(accepted["aphia_id"].where(usable)),
+        }
     )
 
 

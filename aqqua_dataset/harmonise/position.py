@@ -22,8 +22,7 @@ def interpret(work: Work) -> None:
         for name in texts
     }
     verbatim = {
-        name: texts[name].where(own, work.constant(f"{told[name]:g}")) if form else texts[name]
-        for name in texts
+        name: texts[name].where(own, work.constant(f"{told[name]:g}")) if form else texts[name] for name in texts
     }
     work.reject("position_missing", ~own & (not form))
     for name in texts:

@@ -75,7 +75,9 @@ def _flags(work: Work) -> tuple[pd.Series, pd.Series]:
     matrix = np.column_stack([work.flags[n] for n in names]) if names else np.zeros((len(work.rows), 0), bool)
     _, which = np.nonzero(matrix)
     offsets = np.concatenate([[0], np.cumsum(matrix.sum(axis=1))])
-    lists = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(np.array(names, object)[which], pa.string()))
+    lists = pa.ListArray.from_arrays(
+        pa.array(offsets, pa.int32()), pa.array(np.array(names, object)[which], pa.string())
+    )
     level = np.max(matrix * levels.loc[names].to_numpy()[None, :], axis=1, initial=1)
     index = work.rows.index
     return pd.Series(pd.arrays.ArrowExtensionArray(lists), index), pd.Series(level, index)
@@ -92,12 +94,14 @@ def _quarantine(work: Work) -> pd.DataFrame:
         rows = work.rows[mask]
         column = rows["aqqua_column"] if reasons.loc[reject.reason, "stage"] == "read" else reject.column
         pieces.append(_rejected(work, rows, reject.reason, column, reject.value[mask]))
-    return pd.concat(pieces).sort_index() if pieces else _rejected(work, work.rows[:0], "schema_violation", "", work.empty()[:0])
+    return (
+        pd.concat(pieces).sort_index()
+        if pieces
+        else _rejected(work, work.rows[:0], "schema_violation", "", work.empty()[:0])
+    )
 
 
-def _rejected(
-    work: Work, rows: pd.DataFrame, reason: str, column: str | pd.Series, value: pd.Series
-) -> pd.DataFrame:
+def _rejected(work: Work, rows: pd.DataFrame, reason: str, column: str | pd.Series, value: pd.Series) -> pd.DataFrame:
     spec = schema.vocabulary("reasons.csv").set_index("reason").loc[reason]
     return pd.DataFrame(
         {

@@ -77,8 +77,15 @@ def interpret(work: Work) -> None:
     """Sets the pixel_size columns; rows without a certain pixel size are rejected."""
     instrument = work.columns["instrument_id"]
     result = pd.DataFrame(
-        {"um": work.constant(float("nan")), "rule": work.empty(), "unit_source": work.empty(),
-         "flag": work.empty(), "reason": work.empty(), "text": work.empty(), "column": work.empty()}
+        {
+            "um": work.constant(float("nan")),
+            "rule": work.empty(),
+            "unit_source": work.empty(),
+            "flag": work.empty(),
+            "reason": work.empty(),
+            "text": work.empty(),
+            "column": work.empty(),
+        }
     )
     for found in [_declared(work), *(_from_column(work, c) for c in work.candidates("pixel_size"))]:
         if found is None:
@@ -121,17 +128,12 @@ def _from_column(work: Work, candidate: Candidate) -> pd.DataFrame:
     return found
 
 
-def _scales(
-    work: Work, text: pd.Series, numbers: pd.Series, units: str, unit_source: str
-) -> pd.DataFrame:
+def _scales(work: Work, text: pd.Series, numbers: pd.Series, units: str, unit_source: str) -> pd.DataFrame:
     """Interprets each distinct (number, instrument) once and spreads the result over the rows."""
     instrument = work.columns["instrument_id"]
     keys = pd.MultiIndex.from_arrays([numbers, instrument.fillna("")])
     codes, distinct = pd.factorize(keys)
-    scales = [
-        Scale() if pd.isna(value) else scale(value, units, unit_source, name or None)
-        for value, name in distinct
-    ]
+    scales = [Scale() if pd.isna(value) else scale(value, units, unit_source, name or None) for value, name in distinct]
     table = pd.DataFrame(
         {
             "um": pd.array([s.um for s in scales], dtype="Float64").to_numpy("float64", na_value=float("nan")),

@@ -72,13 +72,20 @@ class Work:
         units = self.contribution.declared.column_units
         if source is not None and source.format == "table":
             found = source.mapping.get(name)
-            chosen = [] if found is None else [
-                Candidate(found.column, found.unit or "", frozenset(), "declared_form", found.format)
-            ]
+            chosen = (
+                []
+                if found is None
+                else [Candidate(found.column, found.unit or "", frozenset(), "declared_form", found.format)]
+            )
         else:
             table = schema.mapping(source.format if source else "")
             chosen = [
-                Candidate(r.column, r.unit, frozenset(filter(None, r.instruments.split("|"))), r.unit_source)
+                Candidate(
+                    r.column,
+                    r.unit,
+                    frozenset(filter(None, r.instruments.split("|"))),
+                    r.unit_source,
+                )
                 for r in table[table["input"] == name].itertuples()
             ]
         told = [

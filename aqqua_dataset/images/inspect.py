@@ -19,7 +19,18 @@ from aqqua_dataset.images import container
 
 MAX_PIXELS = 100_000_000
 _FORMATS = ("PNG", "JPEG", "GIF", "TIFF", "BMP")
-_BIT_DEPTH = {"1": 1, "L": 8, "LA": 8, "P": 8, "PA": 8, "RGB": 8, "RGBA": 8, "CMYK": 8, "I;16": 16, "I": 16}
+_BIT_DEPTH = {
+    "1": 1,
+    "L": 8,
+    "LA": 8,
+    "P": 8,
+    "PA": 8,
+    "RGB": 8,
+    "RGBA": 8,
+    "CMYK": 8,
+    "I;16": 16,
+    "I": 16,
+}
 _TIFF_BITS_PER_SAMPLE = 258
 
 

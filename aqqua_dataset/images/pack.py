@@ -75,7 +75,11 @@ def pack_part(task: PackTask) -> int:
                 offset = writer.add(image_id, outcome.image_format, outcome.data)
                 index.append(_entry(image_id, outcome, shard, offset))
         writer.finish()
-    warehouse.write_parquet(rejected_path(task.folder, task.part), _rejected(task, rows, rejected), schema.arrow("quarantine"))
+    warehouse.write_parquet(
+        rejected_path(task.folder, task.part),
+        _rejected(task, rows, rejected),
+        schema.arrow("quarantine"),
+    )
     table = pa.Table.from_pylist(index, schema.arrow("shard_index"))
     warehouse.write_parquet(index_path(task.folder, task.part), table, schema.arrow("shard_index"))
     return len(index)
@@ -121,7 +125,9 @@ def _entry(image_id: str, image: PackedImage, shard: str, offset: int) -> dict[s
 
 def _rejected(task: PackTask, rows: pd.DataFrame, rejected: list[dict[str, object]]) -> pa.Table:
     """Quarantine rows of the images that can't be used."""
-    found = pd.DataFrame(rejected, columns=["image_id", "reason", "value"]).merge(rows.drop(columns="reason"), on="image_id")
+    found = pd.DataFrame(rejected, columns=["image_id", "reason", "value"]).merge(
+        rows.drop(columns="reason"), on="image_id"
+    )
     reasons = schema.vocabulary("reasons.csv").set_index("reason")["expected"]
     return to_arrow(
         pd.DataFrame(

@@ -24,7 +24,9 @@ RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_p
 STAGES = dg.AssetSelection.assets(raw_rows, core_rows, packed_images)
 
 validate_contribution = dg.define_asset_job(
-    "validate_contribution", STAGES, description="Read, harmonise and pack what is new or changed in a contribution."
+    "validate_contribution",
+    STAGES,
+    description="Read, harmonise and pack what is new or changed in a contribution.",
 )
 update_collection = dg.define_asset_job(
     "update_collection",

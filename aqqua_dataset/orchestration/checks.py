@@ -29,7 +29,10 @@ def registry_is_valid(collection: CollectionResource) -> dg.AssetCheckResult:
     return _result(errors, dg.AssetCheckSeverity.ERROR)
 
 
-@dg.asset_check(asset=ledger, description="No contribution waits for a person: each was read, and its files were.")
+@dg.asset_check(
+    asset=ledger,
+    description="No contribution waits for a person: each was read, and its files were.",
+)
 def contributions_without_trouble(collection: CollectionResource) -> dg.AssetCheckResult:
     """Lists the contributions that were refused or had files that can't be used."""
     opened, _ = collection.open()
@@ -71,7 +74,9 @@ def gate_is_open(collection: CollectionResource) -> dg.AssetCheckResult:
     with_data = [k for k in opened.registry.contributions if pipeline.manifest(opened.warehouse, k, "images")]
     said = gate(opened.registry, with_data, findings, standing_request(opened), dt.datetime.now(dt.UTC))
     return dg.AssetCheckResult(
-        passed=not has_errors(said), severity=dg.AssetCheckSeverity.ERROR, metadata={"findings": findings_table(said)}
+        passed=not has_errors(said),
+        severity=dg.AssetCheckSeverity.ERROR,
+        metadata={"findings": findings_table(said)},
     )
 
 

@@ -57,7 +57,8 @@ def rows_table(rows: Sequence[dict[str, object]]) -> dg.TableMetadataValue:
     kept = [{k: v if isinstance(v, int | float) else str(v or "") for k, v in row.items()} for row in rows[:_MOST_ROWS]]
     names = list(kept[0]) if kept else ["nothing"]
     return dg.MetadataValue.table(
-        [dg.TableRecord(row) for row in kept], schema=dg.TableSchema([dg.TableColumn(n) for n in names])
+        [dg.TableRecord(row) for row in kept],
+        schema=dg.TableSchema([dg.TableColumn(n) for n in names]),
     )
 
 
@@ -81,4 +82,7 @@ def stage_metadata(report: StageReport) -> dict[str, dg.MetadataValue]:
 
 def table_metadata(table: pa.Table) -> dict[str, dg.MetadataValue]:
     """Row count and size of a table in memory."""
-    return {"dagster/row_count": dg.MetadataValue.int(table.num_rows), "bytes": dg.MetadataValue.int(table.nbytes)}
+    return {
+        "dagster/row_count": dg.MetadataValue.int(table.num_rows),
+        "bytes": dg.MetadataValue.int(table.nbytes),
+    }

@@ -58,7 +58,13 @@ def _people(registry: Registry, lines: Lines, contacts: Sequence[Contact]) -> It
                 yield _finding(lines, file, ("same_as",), "same_as_invalid", message, person.same_as)
     for contact in contacts:
         if contact.person not in registry.people:
-            yield Finding("reference_dangling", "error", "no such file in people/", file="private/contacts.yaml", value=contact.person)
+            yield Finding(
+                "reference_dangling",
+                "error",
+                "no such file in people/",
+                file="private/contacts.yaml",
+                value=contact.person,
+            )
     yield from _same_people(registry, lines, contacts)
 
 
@@ -79,7 +85,15 @@ def _same_people(registry: Registry, lines: Lines, contacts: Sequence[Contact]) 
             if other is not person and other.id not in reported:
                 reported.add(other.id)
                 message = f"same {what} as {other.id}: one person? Then set same_as in one of the two files"
-                yield _finding(lines, f"people/{person.id}.yaml", ("id",), "person_twice", message, "", severity)
+                yield _finding(
+                    lines,
+                    f"people/{person.id}.yaml",
+                    ("id",),
+                    "person_twice",
+                    message,
+                    "",
+                    severity,
+                )
 
 
 def name_keys(person: Person) -> set[str]:
@@ -105,7 +119,13 @@ def _institutions(registry: Registry, lines: Lines) -> Iterator[Finding]:
 def _contribution(registry: Registry, lines: Lines, contribution: Contribution) -> Iterator[Finding]:
     file = f"contributions/{contribution.id}.yaml"
 
-    def found(keys: tuple[Any, ...], rule: str, message: str, value: object = "", severity: Severity = "error") -> Finding:
+    def found(
+        keys: tuple[Any, ...],
+        rule: str,
+        message: str,
+        value: object = "",
+        severity: Severity = "error",
+    ) -> Finding:
         return _finding(lines, file, keys, rule, message, value, severity, contribution.id)
 
     references: list[tuple[tuple[Any, ...], str, Iterable[str], str]] = [
@@ -117,7 +137,14 @@ def _contribution(registry: Registry, lines: Lines, contribution: Contribution) 
     ]  # fmt: skip
     terms = {t.id for t in registry.settings.interim_terms}
     if contribution.interim_terms is not None:
-        references.append((("interim_terms",), contribution.interim_terms, terms, "the interim terms of settings.yaml"))
+        references.append(
+            (
+                ("interim_terms",),
+                contribution.interim_terms,
+                terms,
+                "the interim terms of settings.yaml",
+            )
+        )
     for keys, name, known, where in references:
         if name not in known:
             yield found(keys, "reference_dangling", f"not found in {where}", name)
@@ -125,7 +152,12 @@ def _contribution(registry: Registry, lines: Lines, contribution: Contribution) 
         yield found(("interim_terms",), "interim_terms_text_missing", "other terms need interim_terms_text")
     for i, doi in enumerate(contribution.attribution.cite_dois):
         if not is_valid_doi(doi):
-            yield found(("attribution", "cite_dois", i), "doi_invalid", "expected a DOI such as 10.1234/abc", doi)
+            yield found(
+                ("attribution", "cite_dois", i),
+                "doi_invalid",
+                "expected a DOI such as 10.1234/abc",
+                doi,
+            )
     yield from _declared(contribution, found)
     yield from _history(registry, contribution, found)
 
@@ -150,11 +182,29 @@ def _history(registry: Registry, contribution: Contribution, found: Any) -> Iter
     events = contribution.history
     for i, (before, after) in enumerate(itertools.pairwise(events), start=1):
         if after.date < before.date:
-            yield found(("history", i, "date"), "history_backwards", "earlier than the event before it", after.date)
+            yield found(
+                ("history", i, "date"),
+                "history_backwards",
+                "earlier than the event before it",
+                after.date,
+            )
         if before.state == "revoked" and before.scope == "all":
-            yield found(("history", i), "history_after_revocation", "nothing follows a withdrawn permission", after.state)
-        elif after.state != "revoked" and before.state != "revoked" and _ORDER.index(after.state) < _ORDER.index(before.state):
-            yield found(("history", i, "state"), "history_backwards", f"{after.state} can't follow {before.state}")
+            yield found(
+                ("history", i),
+                "history_after_revocation",
+                "nothing follows a withdrawn permission",
+                after.state,
+            )
+        elif (
+            after.state != "revoked"
+            and before.state != "revoked"
+            and _ORDER.index(after.state) < _ORDER.index(before.state)
+        ):
+            yield found(
+                ("history", i, "state"),
+                "history_backwards",
+                f"{after.state} can't follow {before.state}",
+            )
     if contribution.state == "pledged":
         return
     for key in ("form_id", "form_date", "permissions", "interim_terms"):
@@ -176,7 +226,14 @@ def _addresses(registry: Registry, lines: Lines) -> Iterator[Finding]:
             for keys, text in _texts(record.model_dump(), ()):
                 for address in EMAIL.findall(text):
                     message = "an e-mail address in a public record; it belongs into private/contacts.yaml"
-                    yield _finding(lines, f"{folder}/{name}.yaml", keys, "email_in_public_record", message, address)
+                    yield _finding(
+                        lines,
+                        f"{folder}/{name}.yaml",
+                        keys,
+                        "email_in_public_record",
+                        message,
+                        address,
+                    )
 
 
 def _texts(value: Any, keys: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], str]]:

@@ -10,10 +10,16 @@ from pydantic import BaseModel, ValidationError
 
 from aqqua_dataset.findings import Finding
 from aqqua_dataset.registry.check import Lines, check_registry
-from aqqua_dataset.registry.models import Contact, Contribution, Institution, Person, Registry, Settings
+from aqqua_dataset.registry.models import (
+    Contact,
+    Contribution,
+    Institution,
+    Person,
+    Registry,
+    Settings,
+)
 
 Record = TypeVar("Record", bound=BaseModel)
-
 
 
 class _Loader(yaml.SafeLoader):
@@ -76,14 +82,21 @@ def _read_folder(
         if identity != path.stem:
             message = f"the id is {identity!r}, but the file is named {path.stem!r}; they must be equal"
             place = lines.get((path.relative_to(folder).as_posix(), ("id",)))
-            findings.append(Finding("id_differs_from_file", "error", message, file=f"{name}/{path.name}", line=place, key="id"))
+            findings.append(
+                Finding(
+                    "id_differs_from_file",
+                    "error",
+                    message,
+                    file=f"{name}/{path.name}",
+                    line=place,
+                    key="id",
+                )
+            )
         found[path.stem] = record
     return found
 
 
-def _read_file(
-    folder: Path, path: Path, model: type[Record], findings: list[Finding], lines: Lines
-) -> Record | None:
+def _read_file(folder: Path, path: Path, model: type[Record], findings: list[Finding], lines: Lines) -> Record | None:
     if not path.exists():
         message = "the file is missing"
         findings.append(Finding("file_missing", "error", message, file=path.relative_to(folder).as_posix()))
@@ -105,7 +118,16 @@ def _parse(folder: Path, path: Path, findings: list[Finding]) -> tuple[Any, dict
         places: dict[tuple[Any, ...], int] = {}
         repeated = _places(node, (), places)
         for key, line in repeated:
-            findings.append(Finding("key_repeated", "error", "the key stands twice; keep one", file=name, line=line, key=key))
+            findings.append(
+                Finding(
+                    "key_repeated",
+                    "error",
+                    "the key stands twice; keep one",
+                    file=name,
+                    line=line,
+                    key=key,
+                )
+            )
         return (None if repeated else yaml.load(text, Loader=_Loader)), places
     except UnicodeDecodeError as error:
         findings.append(Finding("not_utf8", "error", f"expected UTF-8 text ({error})", file=name))

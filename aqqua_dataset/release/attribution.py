@@ -55,7 +55,11 @@ def _row(registry: Registry, facts: ReleaseFacts, contribution: Contribution, im
 def fallback(registry: Registry, contribution: Contribution) -> str:
     """The credit line while the owner's own wording is pending; who wants to stay anonymous isn't named."""
     people = [registry.people[registry.people[o].same_as or o] for o in contribution.owners]
-    names = [f"{p.given} {' '.join(filter(None, (p.particle, p.family)))}" for p in people if p.consent is not Consent.ANONYMOUS]
+    names = [
+        f"{p.given} {' '.join(filter(None, (p.particle, p.family)))}"
+        for p in people
+        if p.consent is not Consent.ANONYMOUS
+    ]
     places = [registry.institutions[i].name for i in contribution.institutions]
     return f"Data provided by {', '.join([*names, *places]) or registry.settings.dataset.consortium}"
 
@@ -68,7 +72,12 @@ def attribution_markdown(rows: list[dict[str, object]], facts: ReleaseFacts) -> 
     """The attribution as people read it, with acknowledgements word for word."""
     lines = [f"# {facts.mark}Attribution of release {facts.version}", ""]
     for row in rows:
-        lines += [f"## {row['title']}", "", f"{row['attributed_to']} ({row['images_credited']:,} images)", ""]
+        lines += [
+            f"## {row['title']}",
+            "",
+            f"{row['attributed_to']} ({row['images_credited']:,} images)",
+            "",
+        ]
         if row["attribution_state"] == "pending":
             lines += ["The owner's own wording is still to come.", ""]
         for name, title in (
@@ -77,5 +86,9 @@ def attribution_markdown(rows: list[dict[str, object]], facts: ReleaseFacts) -> 
         ):  # fmt: skip
             if row[name]:
                 lines.append(f"- {title}: {row[name]}")
-        lines += [f"- Licence: {row['licence_spdx']} ({row['licence_url']})", f"- Contribution: {row['contribution_id']}", ""]
+        lines += [
+            f"- Licence: {row['licence_spdx']} ({row['licence_url']})",
+            f"- Contribution: {row['contribution_id']}",
+            "",
+        ]
     return "\n".join(lines)

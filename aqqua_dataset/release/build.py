@@ -29,7 +29,11 @@ log = logging.getLogger(__name__)
 
 _LEFT_OUT = pa.schema([("image_id", pa.string()), ("contribution_id", pa.string())])
 _CREDITS = pa.schema(
-    [("image_id", pa.string()), ("contribution_id", pa.string()), ("credited", pa.list_(pa.string()))]
+    [
+        ("image_id", pa.string()),
+        ("contribution_id", pa.string()),
+        ("credited", pa.list_(pa.string())),
+    ]
 )
 
 
@@ -84,7 +88,10 @@ def build_release(
         parts[task] = part
         progress(f"release: {len(parts)} of {len(tasks)} parts, {sum(p.images for p in parts.values()):,} images")
     leaks = [f"{task.contribution}: {leak}" for task, part in parts.items() for leak in part.leaks]
-    images = {c: sum(p.images for t, p in parts.items() if t.contribution == c) for c in sorted({t.contribution for t in tasks})}
+    images = {
+        c: sum(p.images for t, p in parts.items() if t.contribution == c)
+        for c in sorted({t.contribution for t in tasks})
+    }
     counted = ledger.count(collection, request, published=images)
     _require(ledger.imbalances(counted) + _leak_findings(leaks))
 
@@ -169,7 +176,8 @@ def _facts(
             source = {"tables": tables}
             instruments = dict(
                 connection.sql(
-                    "select instrument_id, count(*) from read_parquet($tables) group by 1 order by 1", params=source
+                    "select instrument_id, count(*) from read_parquet($tables) group by 1 order by 1",
+                    params=source,
                 ).fetchall()
             )
             west, south, east, north, first, last = connection.sql(
@@ -181,7 +189,16 @@ def _facts(
             box = (west, south, east, north)
     size = sum(p.shard_bytes for p in parts.values())
     return ReleaseFacts(
-        request.name, request.view, request.date, request.rehearsal, images, instruments, size, box, first, last
+        request.name,
+        request.view,
+        request.date,
+        request.rehearsal,
+        images,
+        instruments,
+        size,
+        box,
+        first,
+        last,
     )
 
 
@@ -195,9 +212,7 @@ def _write_tables(collection: Collection, folder: str, facts: ReleaseFacts, coun
         marked = table.replace_schema_metadata((table.schema.metadata or {}) | {b"release": facts.version.encode()})
         warehouse.write_parquet(f"{folder}/{name}.parquet", marked, marked.schema)
         warehouse.write_bytes(f"{folder}/{name}.csv", _csv(table.to_pylist()))
-    warehouse.write_bytes(
-        f"{folder}/ATTRIBUTION.md", attribution.attribution_markdown(rows, facts).encode()
-    )
+    warehouse.write_bytes(f"{folder}/ATTRIBUTION.md", attribution.attribution_markdown(rows, facts).encode())
     with warehouse.connect() as connection:
         kept = [c for c in facts.images]
         released = connection.sql(

@@ -61,7 +61,10 @@ def licence_file(settings: Settings, facts: ReleaseFacts) -> str:
 
 
 def readme_card(
-    registry: Registry, facts: ReleaseFacts, authors: AuthorList, ledger: Sequence[dict[str, object]]
+    registry: Registry,
+    facts: ReleaseFacts,
+    authors: AuthorList,
+    ledger: Sequence[dict[str, object]],
 ) -> str:
     """The README of a release, for those who train models with it."""
     dataset = registry.settings.dataset

@@ -55,13 +55,23 @@ def datacite_record(registry: Registry, facts: ReleaseFacts, authors: AuthorList
         "descriptions": [{"description": facts.mark + dataset.description, "descriptionType": "Abstract"}],
         "subjects": [{"subject": word} for word in dataset.keywords],
         "sizes": [f"{facts.image_count} images", f"{facts.image_bytes} bytes of image archives"],
-        "formats": ["application/x-tar", "image/png", "image/jpeg", "application/vnd.apache.parquet"],
+        "formats": [
+            "application/x-tar",
+            "image/png",
+            "image/jpeg",
+            "application/vnd.apache.parquet",
+        ],
         "relatedIdentifiers": _related(registry, facts),
         "fundingReferences": [_funding(f.model_dump()) for f in dataset.funding],
     }
     if facts.box is not None:
         west, south, east, north = facts.box
-        box = {"westBoundLongitude": west, "eastBoundLongitude": east, "southBoundLatitude": south, "northBoundLatitude": north}
+        box = {
+            "westBoundLongitude": west,
+            "eastBoundLongitude": east,
+            "southBoundLatitude": south,
+            "northBoundLatitude": north,
+        }
         record["geoLocations"] = [{"geoLocationBox": box}]
     if dataset.doi is not None and not facts.rehearsal:
         record["doi"] = dataset.doi
@@ -86,12 +96,18 @@ def _person(author: Author, authors: AuthorList) -> Record:
         ]
     places = [authors.institutions[n - 1] for n in author.affiliations]
     if places:
-        found["affiliation"] = [{"name": i.name, **(_ror("affiliationIdentifier", i.ror) if i.ror else {})} for i in places]
+        found["affiliation"] = [
+            {"name": i.name, **(_ror("affiliationIdentifier", i.ror) if i.ror else {})} for i in places
+        ]
     return found
 
 
 def _ror(key: str, ror: str) -> dict[str, str]:
-    return {key: f"https://ror.org/{ror.rsplit('/', 1)[-1]}", f"{key}Scheme": "ROR", "schemeUri": "https://ror.org"}
+    return {
+        key: f"https://ror.org/{ror.rsplit('/', 1)[-1]}",
+        f"{key}Scheme": "ROR",
+        "schemeUri": "https://ror.org",
+    }
 
 
 def _dates(registry: Registry, facts: ReleaseFacts) -> list[dict[str, str]]:
@@ -123,9 +139,16 @@ def _related(registry: Registry, facts: ReleaseFacts) -> list[dict[str, str]]:
 
 
 def _funding(grant: Record) -> Record:
-    found = {"funderName": grant["funder"], "awardNumber": grant["award_number"], "awardTitle": grant["award_title"]}
+    found = {
+        "funderName": grant["funder"],
+        "awardNumber": grant["award_number"],
+        "awardTitle": grant["award_title"],
+    }
     if grant["ror"]:
-        found |= {"funderIdentifier": f"https://ror.org/{grant['ror'].rsplit('/', 1)[-1]}", "funderIdentifierType": "ROR"}
+        found |= {
+            "funderIdentifier": f"https://ror.org/{grant['ror'].rsplit('/', 1)[-1]}",
+            "funderIdentifierType": "ROR",
+        }
     return {k: v for k, v in found.items() if v}
 
 

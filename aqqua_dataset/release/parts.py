@@ -85,7 +85,12 @@ def release_part(task: ReleasePartTask) -> ReleasedPart:
         marked = table.replace_schema_metadata((table.schema.metadata or {}) | {b"release": task.version.encode()})
         task.warehouse.write_parquet(f"{task.release}/{task.table(kind)}", marked, marked.schema)
     size = task.warehouse.size(f"{task.release}/{task.shard}")
-    return ReleasedPart(chosen.num_rows, size, untouched, (*privacy.table_leaks(images), *privacy.table_leaks(verbatim)))
+    return ReleasedPart(
+        chosen.num_rows,
+        size,
+        untouched,
+        (*privacy.table_leaks(images), *privacy.table_leaks(verbatim)),
+    )
 
 
 def _copy_ranges(task: ReleasePartTask, chosen: pa.Table) -> pa.Array:
@@ -119,7 +124,11 @@ def _images_table(task: ReleasePartTask, chosen: pa.Table, core: pa.Table, credi
                  left join (select image_id, credited from credits) using (image_id)
             order by image_id
             """,
-            params={"shard": task.shard, "license": task.license, "available_from": task.available_from},
+            params={
+                "shard": task.shard,
+                "license": task.license,
+                "available_from": task.available_from,
+            },
         ).to_arrow_table()
     target = schema.arrow("images")
     return joined.select(target.names).cast(target)
@@ -129,7 +138,11 @@ def _verbatim_table(task: ReleasePartTask, chosen: pa.Table) -> pa.Table:
     """The delivered columns of the published images as text, sorted by image id."""
     rows = load_rows(task.warehouse, task.rows_folder, task.part)
     rows = rows[rows["image_id"].isin(chosen["image_id"].to_pylist()) & rows["reason"].isna()]
-    table = {"image_id": rows["image_id"], "source_table": rows["aqqua_table"], "source_line": rows["aqqua_line"]}
+    table = {
+        "image_id": rows["image_id"],
+        "source_table": rows["aqqua_table"],
+        "source_line": rows["aqqua_line"],
+    }
     delivered = [c for c in rows.columns[4:] if not c.startswith("aqqua_")]
     columns = [pa.array(v, from_pandas=True) for v in table.values()]
     columns += [pa.array(rows[c], pa.string(), from_pandas=True) for c in delivered]

@@ -98,9 +98,23 @@ def authors_csv(authors: AuthorList, facts: ReleaseFacts) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(
-        ["order", "role", "given", "family", "orcid", "affiliations", "affiliation_rors", "contributions", "release"]
+        [
+            "order",
+            "role",
+            "given",
+            "family",
+            "orcid",
+            "affiliations",
+            "affiliation_rors",
+            "contributions",
+            "release",
+        ]
     )
-    roles = {"core": authors.core, "consortium": authors.members, "acknowledged": authors.acknowledged}
+    roles = {
+        "core": authors.core,
+        "consortium": authors.members,
+        "acknowledged": authors.acknowledged,
+    }
     order = 0
     for role, people in roles.items():
         for author in people:
@@ -118,13 +132,20 @@ def authors_csv(authors: AuthorList, facts: ReleaseFacts) -> str:
 
 def authors_markdown(authors: AuthorList, facts: ReleaseFacts) -> str:
     """The list as people read it, with numbered affiliations."""
+
     def names(people: tuple[Author, ...]) -> str:
-        shown = (f"{a.person.given} {a.family}" + (f" ({', '.join(map(str, a.affiliations))})" if a.affiliations else "") for a in people)
+        shown = (
+            f"{a.person.given} {a.family}" + (f" ({', '.join(map(str, a.affiliations))})" if a.affiliations else "")
+            for a in people
+        )
         return ", ".join(shown) or "nobody"
 
     lines = [f"# {facts.mark}Authors of release {facts.version}", "", names(authors.core), ""]
     lines += ["## Data provider consortium", "", names(authors.members), "", "## Affiliations", ""]
-    lines += [f"{n}. {', '.join(filter(None, (i.name, i.city, i.country)))}" for n, i in enumerate(authors.institutions, start=1)]
+    lines += [
+        f"{n}. {', '.join(filter(None, (i.name, i.city, i.country)))}"
+        for n, i in enumerate(authors.institutions, start=1)
+    ]
     if authors.acknowledged:
         lines += ["", "## Acknowledged", "", names(authors.acknowledged)]
     return "\n".join(lines) + "\n"

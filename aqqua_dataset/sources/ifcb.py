@@ -129,7 +129,11 @@ def _read_adc(delivery: Delivery, found: Bin, report: Report) -> pd.DataFrame:
     table = table.apply(lambda column: column.str.strip()).replace("", pd.NA).dropna(axis="columns", how="all")
     table = table.reindex(columns=[*names, *(c for c in table.columns if c not in names)]).astype("str")
     numbers = table[list(_WHOLE)].apply(pd.to_numeric, errors="coerce")
-    bad = numbers.isna().any(axis=1) | (numbers["start_byte"] < 0) | (numbers[["roi_width", "roi_height"]] > 65_535).any(axis=1)
+    bad = (
+        numbers.isna().any(axis=1)
+        | (numbers["start_byte"] < 0)
+        | (numbers[["roi_width", "roi_height"]] > 65_535).any(axis=1)
+    )
     for position in lines.index[bad & (lines.str.strip() != "")]:
         message = f"expected {len(names)} numbers, with whole numbers for trigger, rectangle and start byte"
         report(

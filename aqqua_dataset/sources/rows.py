@@ -43,7 +43,12 @@ def part_path(folder: str, part: int) -> str:
 
 
 def write_rows(
-    warehouse: Warehouse, folder: str, delivery: Delivery, source: Source, contribution: str, report: Report
+    warehouse: Warehouse,
+    folder: str,
+    delivery: Delivery,
+    source: Source,
+    contribution: str,
+    report: Report,
 ) -> list[int]:
     """Reads a delivery into parts and gives every image its id; returns the rows of each part."""
     counts: list[int] = []
@@ -59,7 +64,9 @@ def write_rows(
             + [(c, _ARROW.get(LOCATOR.get(c, "str"))) for c in clean.columns[2:]]
         )
         warehouse.write_parquet(
-            part_path(folder, part), pa.Table.from_pandas(clean, schema, preserve_index=False), schema
+            part_path(folder, part),
+            pa.Table.from_pandas(clean, schema, preserve_index=False),
+            schema,
         )
         counts.append(len(clean))
     if dropped:

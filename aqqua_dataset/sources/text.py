@@ -100,11 +100,13 @@ def read_delimited(
             batches = pc.open_csv(
                 stream,
                 pc.ReadOptions(
-                    column_names=names, skip_rows=1, block_size=_BLOCK, encoding=encoding, use_threads=False
+                    column_names=names,
+                    skip_rows=1,
+                    block_size=_BLOCK,
+                    encoding=encoding,
+                    use_threads=False,
                 ),
-                pc.ParseOptions(
-                    delimiter=delimiter, newlines_in_values=True, invalid_row_handler=keep_for_later
-                ),
+                pc.ParseOptions(delimiter=delimiter, newlines_in_values=True, invalid_row_handler=keep_for_later),
                 pc.ConvertOptions(
                     column_types=dict.fromkeys(names, pa.string()),
                     null_values=[""],
@@ -121,7 +123,11 @@ def read_delimited(
 
 
 def _batches(
-    path: str, batches: pc.CSVStreamingReader, odd: list[tuple[int, str]], names: list[str], delimiter: str
+    path: str,
+    batches: pc.CSVStreamingReader,
+    odd: list[tuple[int, str]],
+    names: list[str],
+    delimiter: str,
 ) -> Iterator[TextChunk]:
     line, done = 2, 0
     while True:

@@ -177,7 +177,9 @@ class Delivery:
                 spool.seek(0)
                 stream = cast("IO[bytes]", spool)
             try:
-                self._zips[path] = zipfile.ZipFile(io.BufferedReader(cast("Any", stream)) if not hasattr(stream, "seekable") else stream)
+                self._zips[path] = zipfile.ZipFile(
+                    io.BufferedReader(cast("Any", stream)) if not hasattr(stream, "seekable") else stream
+                )
             except zipfile.BadZipFile as error:
                 raise OSError(f"{path}: not a readable zip ({error})") from error
         return self._zips[path]

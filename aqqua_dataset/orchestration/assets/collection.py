@@ -58,9 +58,7 @@ def duplicates(collection: CollectionResource) -> dg.MaterializeResult[None]:
     table = opened.warehouse.read_parquet(exact.TABLE)
     pairs = table.select(["contribution_id", "kept_contribution_id", "duplicate_kind"]).to_pandas()
     counted = pairs.value_counts().reset_index(name="images").sort_values(list(pairs.columns))
-    return dg.MaterializeResult(
-        metadata={**table_metadata(table), "shared": rows_table(counted.to_dict("records"))}
-    )
+    return dg.MaterializeResult(metadata={**table_metadata(table), "shared": rows_table(counted.to_dict("records"))})
 
 
 @dg.asset(
@@ -112,7 +110,9 @@ def release(
     day = dt.date.fromisoformat(config.date) if config.date else opened.registry.settings.release_date
     if config.view not in ("public", "internal"):
         raise dg.Failure(f"view {config.view!r}: expected public or internal")
-    request = ReleaseRequest(config.version, "internal" if config.view == "internal" else "public", day, config.rehearsal)
+    request = ReleaseRequest(
+        config.version, "internal" if config.view == "internal" else "public", day, config.rehearsal
+    )
     with collection.executor() as (executor, workers):
         made = workflow.release(opened, findings, request, executor, workers, context.log.info)
     return dg.MaterializeResult(

@@ -18,7 +18,10 @@ OWNERS = ["team:data-management"]
 
 
 def _each(
-    context: dg.AssetExecutionContext, collection: Collection, stage: Stage, run: Callable[[str], StageReport]
+    context: dg.AssetExecutionContext,
+    collection: Collection,
+    stage: Stage,
+    run: Callable[[str], StageReport],
 ) -> dg.MaterializeResult[None]:
     outcomes: dict[str, int] = {}
     for key in context.partition_keys:
@@ -58,7 +61,10 @@ def core_rows(context: dg.AssetExecutionContext, collection: CollectionResource)
     opened, _ = collection.open()
     with collection.executor() as (executor, workers):
         return _each(
-            context, opened, "core", lambda key: pipeline.harmonise_rows(opened, key, executor, workers)
+            context,
+            opened,
+            "core",
+            lambda key: pipeline.harmonise_rows(opened, key, executor, workers),
         )
 
 
