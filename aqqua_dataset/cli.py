@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from aqqua_dataset.compute import open_executor
 from aqqua_dataset.config import Config
-from aqqua_dataset.findings import Finding, has_errors, worst_first
+from aqqua_dataset.findings import Finding, Refused, has_errors, worst_first
 
 if TYPE_CHECKING:
     from aqqua_dataset.warehouse import Warehouse
@@ -24,28 +24,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns 0 when all is well, 1 when something was refused, 2 for wrong usage."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     options = _parser().parse_args(arguments)
-    config = Config.from_environment()
-    for name in ("registry", "deliveries", "warehouse", "executor"):
-        if value := getattr(options, name, None):
-            config = replace(config, **{name: Path(value) if name == "registry" else value})
+    found = Config.from_environment()
+    config = Config(
+        registry=options.registry or found.registry,
+        deliveries=options.deliveries or found.deliveries,
+        warehouse=options.warehouse or found.warehouse,
+        executor=options.executor or found.executor,
+    )
     try:
         return int(options.command(options, config))
-    except _refusals() as refused:
+    except Refused as refused:
         _print_findings(refused.findings)
-        print(f"\n{type(refused).__name__}: see above", file=sys.stderr)
+        print(f"\n{refused.what} refused: see above", file=sys.stderr)
         return 1
-
-
-def _refusals() -> tuple[type[Exception], ...]:
-    from aqqua_dataset.release.gate import ReleaseRefused
-    from aqqua_dataset.workflow import RegistryBroken
-
-    return (ReleaseRefused, RegistryBroken)
 
 
 def _parser() -> argparse.ArgumentParser:
     places = argparse.ArgumentParser(add_help=False)
-    places.add_argument("--registry", help="folder of the contributor registry (AQQUA_REGISTRY)")
+    places.add_argument("--registry", type=Path, help="folder of the contributor registry (AQQUA_REGISTRY)")
     places.add_argument("--deliveries", help="folder or URL of the deliveries (AQQUA_DELIVERIES)")
     places.add_argument("--warehouse", help="folder or URL of the results (AQQUA_WAREHOUSE)")
     places.add_argument("--executor", help="serial, processes:N or tcp://host:port (AQQUA_EXECUTOR)")

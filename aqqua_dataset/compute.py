@@ -50,7 +50,7 @@ def open_executor(spec: str) -> Iterator[tuple[Executor, int]]:
             from distributed import Client
         except ImportError as error:
             raise ValueError(f"{spec} needs Dask: install aqqua-dataset[dask]") from error
-        with Client(spec) as client:
+        with Client(spec) as client:  # type: ignore[no-untyped-call]
             yield client.get_executor(retries=1), max(1, len(client.scheduler_info()["workers"]))
     else:
         raise ValueError(f"executor {spec!r}: expected serial, processes:N or tcp://host:port")

@@ -61,3 +61,15 @@ def worst_first(findings: Iterable[Finding]) -> list[Finding]:
 def has_errors(findings: Iterable[Finding]) -> bool:
     """Whether any finding stops the thing it is about."""
     return any(f.severity == "error" for f in findings)
+
+
+class Refused(Exception):
+    """Something was refused for content, not for broken infrastructure; ``findings`` say why."""
+
+    what = "the request"
+
+    def __init__(self, findings: list[Finding]) -> None:
+        """Keeps the findings for whoever shows them; errors stand in the message."""
+        self.findings = findings
+        errors = "; ".join(str(f) for f in findings if f.severity == "error")
+        super().__init__(f"{self.what} refused: {errors}")

@@ -10,7 +10,7 @@ import pyarrow as pa
 from aqqua_dataset import schema
 from aqqua_dataset.config import Config
 from aqqua_dataset.dedup.exact import find_duplicates
-from aqqua_dataset.findings import Finding, has_errors
+from aqqua_dataset.findings import Finding, Refused, has_errors
 from aqqua_dataset.pipeline import Collection, StageReport, run_contribution
 from aqqua_dataset.progress import ledger, page
 from aqqua_dataset.registry.load import load_registry
@@ -23,13 +23,10 @@ log = logging.getLogger(__name__)
 LEDGER_PAGE = "site/ledger.html"
 
 
-class RegistryBroken(Exception):
-    """The registry can't be used; ``findings`` say why."""
+class RegistryBroken(Refused):
+    """Not even the registry's settings can be read."""
 
-    def __init__(self, findings: list[Finding]) -> None:
-        """Keeps the findings for whoever shows them."""
-        self.findings = findings
-        super().__init__("; ".join(str(f) for f in findings if f.severity == "error"))
+    what = "the registry"
 
 
 def open_collection(config: Config) -> tuple[Collection, list[Finding]]:

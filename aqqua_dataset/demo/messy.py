@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from aqqua_dataset.demo.draw import encode, organism, write_files
-from aqqua_dataset.demo.nets import ecotaxa_tsv, net_row
+from aqqua_dataset.demo.nets import Row, ecotaxa_tsv, net_row
 
 #: What is wrong with each bad row: changed cells, or what happens to its image file.
 MISTAKES: dict[str, dict[str, str]] = {
@@ -25,21 +25,23 @@ MISTAKES: dict[str, dict[str, str]] = {
 
 def write_skagerrak(folder: Path, rng: np.random.Generator) -> None:
     """Eight good rows, one row per mistake, damaged images, empty tables and an image without a row."""
-    sample, rows, files = "ska18_n3", [], {}
+    sample = "ska18_n3"
+    rows: list[Row] = []
+    files: dict[str, bytes] = {}
 
-    def add(name: str, data: bytes | None = None, **changes: str) -> None:
+    def add(name: str, data: bytes | None, changes: Row) -> None:
         file = f"{name}.png"
         files[file] = encode(organism(rng, 60, 50), "PNG") if data is None else data
         rows.append(net_row(sample, len(rows) + 1, file, object_id=f"{sample}_{name}") | changes)
 
     for number in range(8):
-        add(f"good_{number}")
+        add(f"good_{number}", None, {})
     for name, changes in MISTAKES.items():
-        add(name, **changes)
-    add("truncated", encode(organism(rng, 60, 50), "PNG")[:700])
-    add("empty", b"")
-    add("text", b"this is no picture")
-    add("blank", encode(np.full((20, 20), 255, np.uint8), "PNG"))
+        add(name, None, changes)
+    add("truncated", encode(organism(rng, 60, 50), "PNG")[:700], {})
+    add("empty", b"", {})
+    add("text", b"this is no picture", {})
+    add("blank", encode(np.full((20, 20), 255, np.uint8), "PNG"), {})
     rows.append(dict(rows[0]))  # the same row again
     table = ecotaxa_tsv(rows) + b"\t".join([b"x"] * (len(rows[0]) + 2)) + b"\n"
     header_only = ecotaxa_tsv(rows[:1], types=False).split(b"\n")[0] + b"\n"

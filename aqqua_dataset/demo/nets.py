@@ -24,8 +24,9 @@ def ecotaxa_tsv(rows: Sequence[Row], types: bool = True, quoted: bool = False, e
     """An EcoTaxa table: the union of the rows' columns, optionally the line of types and quotes."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     stream = io.StringIO()
-    quoting = csv.QUOTE_ALL if quoted else csv.QUOTE_MINIMAL
-    writer = csv.writer(stream, delimiter="\t", quoting=quoting, lineterminator="\n")
+    writer = csv.writer(
+        stream, delimiter="\t", quoting=csv.QUOTE_ALL if quoted else csv.QUOTE_MINIMAL, lineterminator="\n"
+    )
     writer.writerow(names)
     if types:
         writer.writerow(["[f]" if name.endswith(("lat", "lon", "min", "max")) else "[t]" for name in names])

@@ -17,9 +17,8 @@ def write_lake(folder: Path, rng: np.random.Generator) -> None:
         depth = f"{number * 1.5:.1f}".replace(".", ",")
         label = ("Daphnia", "Bosmina", "Ruderfußkrebs")[number % 3]
         clock = f"17.07.2022 1{number % 4}:0{number % 10}:30"
-        lines.append(
-            f"ST22-{number};{name};{clock};53,1512;13,0289;{depth};{depth};28,0;{label};validated;Profil {1 + number // 13}"
-        )
+        where = f"53,1512;13,0289;{depth};{depth};28,0"
+        lines.append(f"ST22-{number};{name};{clock};{where};{label};validated;Profil {1 + number // 13}")
     write_files(folder, {"daten.csv": ("\n".join(lines) + "\n").encode(), **files})
 
 
@@ -29,7 +28,6 @@ def write_simple(folder: Path, rng: np.random.Generator, count: int, images: str
     for number in range(1, count + 1):
         name = f"{folder.name}-{number:04d}.png"
         files[f"{images}/{name}" if images else name] = encode(organism(rng, 64, 48, dark=True), "PNG")
-        lines.append(
-            f"{folder.name}-{number},{name},2024-06-0{1 + number % 9}T0{number % 10}:30:00Z,57.{number},19.{number},{number * 4}"
-        )
+        when = f"2024-06-0{1 + number % 9}T0{number % 10}:30:00Z"
+        lines.append(f"{folder.name}-{number},{name},{when},57.{number},19.{number},{number * 4}")
     write_files(folder, {"table.csv": ("\n".join(lines) + "\n").encode(), **files})

@@ -5,6 +5,7 @@ or documentation states it; the unit a column has for an instrument; at last the
 the column can mean that gives a plausible size, which is flagged. More than one: rejected.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pandas as pd
@@ -15,7 +16,7 @@ from aqqua_dataset.harmonise.work import Candidate, Work
 _RELATIVE_CONFLICT = 0.01  # P07 of the quality tests: two sources that differ by more than 1 %
 
 #: Unit -> (rule as text, function to micrometres per pixel). 1 inch = 25,400 um.
-UNITS = {
+UNITS: dict[str, tuple[str, Callable[[float], float]]] = {
     "um": ("um*1", lambda v: v),
     "mm": ("mm*1000", lambda v: v * 1000),
     "m": ("m*1e6", lambda v: v * 1e6),

@@ -124,7 +124,7 @@ class Work:
 
 def _fill_words() -> list[str]:
     table = schema.vocabulary("fill_values.csv")
-    return table.loc[table["applies_to"] == "any", "value"].tolist()
+    return list(table.loc[table["applies_to"] == "any", "value"])
 
 
 def _fill_numbers(kinds: tuple[str, ...]) -> list[float]:

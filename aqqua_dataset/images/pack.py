@@ -60,7 +60,7 @@ def pack_part(task: PackTask) -> int:
     """
     warehouse = Warehouse(task.warehouse, dict(task.storage_options))
     if warehouse.exists(index_path(task.folder, task.part)):
-        return warehouse.read_parquet(index_path(task.folder, task.part), ["offset"]).num_rows
+        return int(warehouse.read_parquet(index_path(task.folder, task.part), ["offset"]).num_rows)
     rows = load_rows(warehouse, task.rows_folder, task.part, _COLUMNS)
     rows = rows[rows["reason"].isna()]
     index: list[dict[str, object]] = []

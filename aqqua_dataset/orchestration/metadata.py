@@ -1,6 +1,6 @@
 """How results are shown in the UI: column schemas, tables of findings, counts."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import dagster as dg
 import pyarrow as pa
@@ -52,7 +52,7 @@ def findings_table(findings: Iterable[Finding]) -> dg.TableMetadataValue:
     return dg.MetadataValue.table(rows, schema=dg.TableSchema([dg.TableColumn(n) for n in names]))
 
 
-def rows_table(rows: Sequence[dict[str, object]]) -> dg.TableMetadataValue:
+def rows_table(rows: Sequence[Mapping[str, object]]) -> dg.TableMetadataValue:
     """A small table of plain values."""
     kept = [{k: v if isinstance(v, int | float) else str(v or "") for k, v in row.items()} for row in rows[:_MOST_ROWS]]
     names = list(kept[0]) if kept else ["nothing"]

@@ -47,7 +47,6 @@ def count(collection: Collection, request: ReleaseRequest, published: dict[str, 
         published: images per contribution counted in the release's own files; when None (no release
             yet) what is permitted stands for it.
     """
-    rows = []
     with collection.warehouse.connect() as connection:
         ids = sorted(collection.registry.contributions)
         exact.create_images_view(connection, exact.usable_images(collection, ids))
@@ -59,8 +58,7 @@ def count(collection: Collection, request: ReleaseRequest, published: dict[str, 
         stricter = stricter_terms(collection, request)
         connection.register("stricter", pd.DataFrame(stricter, columns=["contribution_id", "reason"], dtype="str"))
         counted = connection.sql(COUNTS).df().set_index("contribution_id")
-    for contribution in ids:
-        rows.append(_row(collection, request, contribution, counted, published))
+    rows = [_row(collection, request, contribution, counted, published) for contribution in ids]
     return to_arrow(pd.DataFrame(rows, columns=schema.arrow("ledger").names), "ledger")
 
 

@@ -108,7 +108,7 @@ def _table(rows: list[dict[str, object]], totals: dict[str, int]) -> str:
     body = "".join(_row(row) for row in rows)
     foot = "".join(f"<td>{totals[name]:,}</td>" for name in _COUNTS)
     return (
-        f'<table><thead><tr><th>contribution</th><th class="text">state</th>{head}<th class="text">withheld because</th>'
+        f'<table><thead><tr><th>contribution</th><th class="text">state</th>{head}<th class="text">why withheld</th>'
         f"</tr></thead><tbody>{body}</tbody>"
         f"<tfoot><tr><td>all</td><td></td>{foot}<td></td></tr></tfoot></table>"
     )

@@ -128,13 +128,17 @@ def _contribution(registry: Registry, lines: Lines, contribution: Contribution) 
     ) -> Finding:
         return _finding(lines, file, keys, rule, message, value, severity, contribution.id)
 
+    people, places = registry.people, registry.institutions
+    kinds = [k.id for k in registry.settings.permissions]
     references: list[tuple[tuple[Any, ...], str, Iterable[str], str]] = [
-        *((("owners", i), name, registry.people, "people/") for i, name in enumerate(contribution.owners)),
-        *((("contributors", i, "person"), c.person, registry.people, "people/") for i, c in enumerate(contribution.contributors)),
-        *((("institutions", i), name, registry.institutions, "institutions/") for i, name in enumerate(contribution.institutions)),
-        *((("permissions", i, "id"), p.id, [k.id for k in registry.settings.permissions], "the permissions of settings.yaml")
-          for i, p in enumerate(contribution.permissions)),
-    ]  # fmt: skip
+        *((("owners", i), name, people, "people/") for i, name in enumerate(contribution.owners)),
+        *(
+            (("contributors", i, "person"), c.person, people, "people/")
+            for i, c in enumerate(contribution.contributors)
+        ),
+        *((("institutions", i), name, places, "institutions/") for i, name in enumerate(contribution.institutions)),
+        *((("permissions", i, "id"), p.id, kinds, "settings.yaml") for i, p in enumerate(contribution.permissions)),
+    ]
     terms = {t.id for t in registry.settings.interim_terms}
     if contribution.interim_terms is not None:
         references.append(
@@ -142,7 +146,7 @@ def _contribution(registry: Registry, lines: Lines, contribution: Contribution) 
                 ("interim_terms",),
                 contribution.interim_terms,
                 terms,
-                "the interim terms of settings.yaml",
+                "settings.yaml",
             )
         )
     for keys, name, known, where in references:

@@ -12,15 +12,15 @@ _CHANGES = (
 _PUBLIC_PERMISSION = "public-release"
 
 
-def attribution_rows(registry: Registry, facts: ReleaseFacts, credits: Mapping[str, int]) -> list[dict[str, object]]:
+def attribution_rows(registry: Registry, facts: ReleaseFacts, credited: Mapping[str, int]) -> list[dict[str, object]]:
     """The rows of the ``attribution`` table, by contribution id.
 
     Args:
         registry: the whole registry.
         facts: the release.
-        credits: published images by credited contribution.
+        credited: published images by credited contribution.
     """
-    return [_row(registry, facts, registry.contributions[i], credits[i]) for i in sorted(credits)]
+    return [_row(registry, facts, registry.contributions[i], credited[i]) for i in sorted(credited)]
 
 
 def _row(registry: Registry, facts: ReleaseFacts, contribution: Contribution, images: int) -> dict[str, object]:

@@ -81,8 +81,8 @@ def build_release(
         raise ReleaseRefused([Finding("version_released", "error", message)])
     warehouse.remove(folder)
 
-    left_out, credits = _write_exceptions(collection, request)
-    tasks = _tasks(collection, request, folder, left_out, credits)
+    left_out, shared = _write_exceptions(collection, request)
+    tasks = _tasks(collection, request, folder, left_out, shared)
     parts: dict[ReleasePartTask, ReleasedPart] = {}
     for task, part in map_chunks(release_part, tasks, executor, workers):
         parts[task] = part
@@ -118,7 +118,7 @@ def _leak_findings(leaks: list[str]) -> list[Finding]:
 
 def _write_exceptions(collection: Collection, request: ReleaseRequest) -> tuple[str, str]:
     """Writes which images are left out of permitted contributions, and which earn several contributions credit."""
-    paths = ("releases/.plan/left-out.parquet", "releases/.plan/credits.parquet")
+    paths = ("releases/.plan/left-out.parquet", "releases/.plan/shared.parquet")
     ids = sorted(collection.registry.contributions)
     with collection.warehouse.connect() as connection:
         exact.create_images_view(connection, exact.usable_images(collection, ids))
@@ -142,7 +142,7 @@ def _write_exceptions(collection: Collection, request: ReleaseRequest) -> tuple[
 
 
 def _tasks(
-    collection: Collection, request: ReleaseRequest, folder: str, left_out: str, credits: str
+    collection: Collection, request: ReleaseRequest, folder: str, left_out: str, shared: str
 ) -> list[ReleasePartTask]:
     settings = collection.registry.settings
     tasks = []
@@ -156,7 +156,7 @@ def _tasks(
                 warehouse=collection.warehouse, release=folder, contribution=contribution.id, part=part,
                 rows_folder=rows["folder"], core_folder=core["folder"], images_folder=images["folder"],
                 license=settings.licence_spdx, available_from=settings.release_date.isoformat(),
-                left_out=left_out, credits=credits, version=request.name, rehearsal=request.rehearsal,
+                left_out=left_out, shared=shared, version=request.name, rehearsal=request.rehearsal,
             )
             for part in range(len(images["parts"]))
         ]  # fmt: skip
@@ -205,7 +205,7 @@ def _facts(
 def _write_tables(collection: Collection, folder: str, facts: ReleaseFacts, counted: pa.Table) -> None:
     """Ledger, attribution and duplicates, as Parquet and, where people read them, as CSV."""
     warehouse = collection.warehouse
-    rows = attribution.attribution_rows(collection.registry, facts, credits(collection, facts, folder))
+    rows = attribution.attribution_rows(collection.registry, facts, credited_images(collection, facts, folder))
     attributed = to_arrow(pd.DataFrame(rows, columns=schema.arrow("attribution").names), "attribution")
     labelled = counted.append_column("release", pa.array([facts.version] * len(counted), pa.string()))
     for name, table in (("ledger", labelled), ("attribution", attributed)):
@@ -214,21 +214,21 @@ def _write_tables(collection: Collection, folder: str, facts: ReleaseFacts, coun
         warehouse.write_bytes(f"{folder}/{name}.csv", _csv(table.to_pylist()))
     warehouse.write_bytes(f"{folder}/ATTRIBUTION.md", attribution.attribution_markdown(rows, facts).encode())
     with warehouse.connect() as connection:
-        kept = [c for c in facts.images]
         released = connection.sql(
-            "from read_parquet($table) where kept_contribution_id in (select unnest($kept::varchar[])) order by image_id",
-            params={"table": warehouse.url(exact.TABLE), "kept": kept},
+            """from read_parquet($table)
+               where kept_contribution_id in (select unnest($kept::varchar[])) order by image_id""",
+            params={"table": warehouse.url(exact.TABLE), "kept": list(facts.images)},
         ).to_arrow_table()
     target = schema.arrow("duplicates").with_metadata({"release": facts.version})
     warehouse.write_parquet(f"{folder}/duplicates.parquet", released.cast(target), target)
 
 
-def credits(collection: Collection, facts: ReleaseFacts, folder: str) -> dict[str, int]:
+def credited_images(collection: Collection, facts: ReleaseFacts, folder: str) -> dict[str, int]:
     """Published images by credited contribution, own ones and those another contribution's copy stands for."""
     if not facts.images:
         return {}
     with collection.warehouse.connect() as connection:
-        tables = [p for p in collection.warehouse.find(f"{folder}/metadata")]
+        tables = collection.warehouse.find(f"{folder}/metadata")
         counted = connection.sql(
             """select contribution, count(*) from (
                    select unnest(credited_contributions) as contribution from read_parquet($tables)
@@ -240,7 +240,7 @@ def credits(collection: Collection, facts: ReleaseFacts, folder: str) -> dict[st
 
 def _write_documents(collection: Collection, folder: str, facts: ReleaseFacts, counted: pa.Table) -> None:
     registry = collection.registry
-    authors = people.author_list(registry, credits(collection, facts, folder).keys())
+    authors = people.author_list(registry, credited_images(collection, facts, folder).keys())
     record = doi.datacite_record(registry, facts, authors)
     _require([Finding("datacite_record", "error", p) for p in doi.datacite_problems(record)])
     documents = {

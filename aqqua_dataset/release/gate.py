@@ -5,7 +5,7 @@ from collections.abc import Collection as Ids
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from aqqua_dataset.findings import Finding
+from aqqua_dataset.findings import Finding, Refused, Severity
 from aqqua_dataset.registry.models import Contribution, Registry
 from aqqua_dataset.release.facts import View
 
@@ -62,7 +62,7 @@ def gate(
     findings = [f for f in registry_findings if f.severity == "error"]
     if request.view == "public" and not request.rehearsal:
         findings += _embargo(request, now)
-    severity = "error" if request.view == "public" and not request.rehearsal else "warning"
+    severity: Severity = "error" if request.view == "public" and not request.rehearsal else "warning"
     for contribution in registry.contributions.values():
         missing = registry.missing_mandatory(contribution)
         expects_release = contribution.state not in ("pledged", "revoked")
@@ -91,11 +91,7 @@ def _embargo(request: ReleaseRequest, now: dt.datetime) -> list[Finding]:
     return findings
 
 
-class ReleaseRefused(Exception):
+class ReleaseRefused(Refused):
     """The gate or a check stopped the release; nothing was published."""
 
-    def __init__(self, findings: list[Finding]) -> None:
-        """``findings`` say why, errors first."""
-        self.findings = findings
-        errors = [f for f in findings if f.severity == "error"]
-        super().__init__("release refused: " + "; ".join(str(f) for f in errors))
+    what = "the release"

@@ -30,7 +30,7 @@ class ReleasePartTask:
     license: str
     available_from: str  # ISO date
     left_out: str  # warehouse path: images that are duplicates or withheld
-    credits: str  # warehouse path: further contributions to credit, by image
+    shared: str  # warehouse path: further contributions to credit, by image
     version: str
     rehearsal: bool
 
@@ -78,8 +78,8 @@ def release_part(task: ReleasePartTask) -> ReleasedPart:
     else:
         place = chosen.schema.get_field_index("offset")
         chosen = chosen.set_column(place, "offset", _copy_ranges(task, chosen))
-    credits = task.warehouse.read_parquet(task.credits, filters=of_this)
-    images = _images_table(task, chosen, core, credits)
+    shared = task.warehouse.read_parquet(task.shared, filters=of_this)
+    images = _images_table(task, chosen, core, shared)
     verbatim = _verbatim_table(task, chosen)
     for kind, table in (("metadata", images), ("verbatim", verbatim)):
         marked = table.replace_schema_metadata((table.schema.metadata or {}) | {b"release": task.version.encode()})
@@ -109,10 +109,10 @@ def _copy_ranges(task: ReleasePartTask, chosen: pa.Table) -> pa.Array:
     return pa.array(offsets, pa.int64())
 
 
-def _images_table(task: ReleasePartTask, chosen: pa.Table, core: pa.Table, credits: pa.Table) -> pa.Table:
+def _images_table(task: ReleasePartTask, chosen: pa.Table, core: pa.Table, shared: pa.Table) -> pa.Table:
     """The ``images`` table of the part, sorted by image id so that readers can skip row groups."""
     with task.warehouse.connect() as connection:
-        for name, table in (("core", core), ("chosen", chosen), ("credits", credits)):
+        for name, table in (("core", core), ("chosen", chosen), ("shared", shared)):
             connection.register(name, table)
         joined = connection.sql(
             """
@@ -121,7 +121,7 @@ def _images_table(task: ReleasePartTask, chosen: pa.Table, core: pa.Table, credi
                    list_sort(list_distinct(list_append(coalesce(credited, []), core.contribution_id)))
                        as credited_contributions
             from core join chosen using (image_id)
-                 left join (select image_id, credited from credits) using (image_id)
+                 left join (select image_id, credited from shared) using (image_id)
             order by image_id
             """,
             params={

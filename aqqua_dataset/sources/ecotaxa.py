@@ -103,7 +103,7 @@ def _paths(delivery: Delivery, table: str, files: pd.Series) -> pd.Series:
     known = {}
     for file in files.dropna().unique():
         relative = posixpath.normpath(posixpath.join(folder, file.replace("\\", "/")))
-        if relative.startswith("../") or relative.startswith("/"):
+        if relative.startswith(("../", "/")):
             continue  # never read outside the delivery
         directory, name = posixpath.split(relative)
         siblings = delivery.names(f"{outer}!/{directory}" if bang else directory)
