@@ -138,7 +138,7 @@ def harmonise_part(task: CoreTask) -> tuple[int, int]:
     quarantine = f"{task.folder}/rejected-{task.part:05d}.parquet"
     task.warehouse.write_parquet(quarantine, result.quarantine, schema.arrow("quarantine"))
     task.warehouse.write_parquet(f"{task.folder}/core-{task.part:05d}.parquet", result.core, schema.arrow("core"))
-    return result.core.num_rows, result.quarantine.num_rows
+    return result.core.num_rows, len(rows) - result.core.num_rows
 
 
 def harmonise_rows(collection: Collection, contribution_id: str, executor: Executor, workers: int) -> StageReport:

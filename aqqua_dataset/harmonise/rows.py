@@ -1,4 +1,4 @@
-"""One part of verbatim rows to core rows and quarantine: every row goes to exactly one of them."""
+"""One part of verbatim rows to core rows and quarantine: no row is lost."""
 
 from dataclasses import dataclass
 
@@ -26,7 +26,6 @@ class Harmonised:
 def harmonise(rows: pd.DataFrame, contribution: Contribution, settings: Settings) -> Harmonised:
     """Interprets rows as ``sources.rows.load_rows`` gives them; keeps their order."""
     work = Work(rows, contribution, settings)
-    work.reject("schema_violation", np.zeros(len(rows), dtype=bool))
     for reason in rows["reason"].dropna().unique():
         work.reject(reason, rows["reason"] == reason, "", rows["aqqua_value"])
     _identity(work)
@@ -84,21 +83,14 @@ def _flags(work: Work) -> tuple[pd.Series, pd.Series]:
 
 
 def _quarantine(work: Work) -> pd.DataFrame:
-    """One row per rejected image, with its first reason."""
+    """One row per rejected image and reason, so that a contributor can mend everything at once."""
     reasons = schema.vocabulary("reasons.csv").set_index("reason")
-    pieces = []
-    taken = np.zeros(len(work.rows), dtype=bool)
+    pieces = [_rejected(work, work.rows[:0], "schema_violation", "", work.empty()[:0])]
     for reject in work.rejects:
-        mask = reject.mask & ~taken
-        taken |= mask
-        rows = work.rows[mask]
+        rows = work.rows[reject.mask]
         column = rows["aqqua_column"] if reasons.loc[reject.reason, "stage"] == "read" else reject.column
-        pieces.append(_rejected(work, rows, reject.reason, column, reject.value[mask]))
-    return (
-        pd.concat(pieces).sort_index()
-        if pieces
-        else _rejected(work, work.rows[:0], "schema_violation", "", work.empty()[:0])
-    )
+        pieces.append(_rejected(work, rows, reject.reason, column, reject.value[reject.mask]))
+    return pd.concat(pieces).drop_duplicates(["image_id", "reason"]).sort_index(kind="stable")
 
 
 def _rejected(work: Work, rows: pd.DataFrame, reason: str, column: str | pd.Series, value: pd.Series) -> pd.DataFrame:

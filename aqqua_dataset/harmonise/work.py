@@ -51,7 +51,7 @@ class Work:
         self.flags[name] = known | np.asarray(mask, dtype=bool)
 
     def reject(self, reason: str, mask: pd.Series | Mask, column: str = "", value: pd.Series | None = None) -> None:
-        """Rejects the rows of the mask (vocabularies/reasons.csv); the first reason of a row counts."""
+        """Rejects the rows of the mask (vocabularies/reasons.csv); a row may have several reasons."""
         array = np.asarray(mask, dtype=bool)
         if array.any():
             self.rejects.append(Reject(reason, array, column, self.empty() if value is None else value))

@@ -132,17 +132,22 @@ def _missing_images(collection: Collection, contribution: str) -> int:
 
 
 def rejection_counts(collection: Collection, contribution: str) -> dict[str, int]:
-    """Rejected images of a contribution by reason; each image counts once, a missing file before all else."""
+    """Rejected images of a contribution by reason; each image counts once.
+
+    Where an image has several reasons a missing file counts before all else, then the first in the
+    order of vocabularies/reasons.csv.
+    """
     parts = quarantine_parts(collection, contribution)
     if not parts:
         return {}
+    order = ["image_missing", *schema.vocabulary("reasons.csv")["reason"]]
     with collection.warehouse.connect() as connection:
         counted = connection.sql(
             """select reason, count(*) from (
-                   select image_id, min_by(reason, (reason <> 'image_missing', stage, reason)) as reason
+                   select image_id, min_by(reason, list_position($order, reason)) as reason
                    from read_parquet($parts) group by image_id
                ) group by reason order by reason""",
-            params={"parts": [collection.warehouse.url(p) for p in parts]},
+            params={"parts": [collection.warehouse.url(p) for p in parts], "order": order},
         )
         return dict(counted.fetchall())
 
