@@ -4,9 +4,9 @@ Paths inside a delivery use ``/``; ``a.zip!/b/c.png`` is the member ``b/c.png`` 
 is unpacked to disk and nothing is written; bytes are read when asked for.
 """
 
+import contextlib
 import functools
 import hashlib
-import io
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -49,6 +49,7 @@ class Delivery:
             raise FileNotFoundError(f"no delivery at {location}")
         self._single = bool(self._fs.isfile(self._base))
         self._zips: dict[str, zipfile.ZipFile] = {}
+        self._opened = contextlib.ExitStack()
         self._open_path = ""
         self._open_file: IO[bytes] | None = None
 
@@ -60,8 +61,7 @@ class Delivery:
         """Closes every archive and file that was opened."""
         if self._open_file is not None:
             self._open_file.close()
-        for archive in reversed(self._zips.values()):
-            archive.close()
+        self._opened.close()
         self._zips.clear()
 
     def files(self) -> Iterator[DeliveredFile]:
@@ -176,10 +176,9 @@ class Delivery:
                 stream.close()
                 spool.seek(0)
                 stream = cast("IO[bytes]", spool)
+            self._opened.enter_context(stream)
             try:
-                self._zips[path] = zipfile.ZipFile(
-                    io.BufferedReader(cast("Any", stream)) if not hasattr(stream, "seekable") else stream
-                )
+                self._zips[path] = self._opened.enter_context(zipfile.ZipFile(stream))
             except zipfile.BadZipFile as error:
                 raise OSError(f"{path}: not a readable zip ({error})") from error
         return self._zips[path]
