@@ -1,0 +1,402 @@
+"""A release of a small collection: gate, embargo, personal data, resume, withdrawal, and other parties' readers."""
+
+import datetime as dt
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import duckdb
+import jsonschema
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from builders import GIVEN, collection, contribution, registry
+from PIL import Image, PngImagePlugin
+
+from aqqua_dataset import privacy
+from aqqua_dataset.compute import open_executor
+from aqqua_dataset.dedup.exact import find_duplicates
+from aqqua_dataset.demo.draw import encode, organism, write_files
+from aqqua_dataset.demo.nets import ecotaxa_tsv, net_row
+from aqqua_dataset.images.read import read_image
+from aqqua_dataset.pipeline import Collection, run_contribution
+from aqqua_dataset.registry.models import Attribution, Event, Permission
+from aqqua_dataset.release import build as building
+from aqqua_dataset.release import doi
+from aqqua_dataset.release.build import Release, build_release
+from aqqua_dataset.release.gate import ReleaseRefused, ReleaseRequest, gate
+
+BERLIN = ZoneInfo("Europe/Berlin")
+RELEASE_DAY = dt.date(2027, 7, 15)
+REHEARSAL = ReleaseRequest("0.1.0", "public", RELEASE_DAY, rehearsal=True)
+PUBLIC = ReleaseRequest("1.0.0", "public", RELEASE_DAY, rehearsal=False)
+TODAY = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)
+ON_THE_DAY = dt.datetime(2027, 7, 15, 0, 0, tzinfo=BERLIN)
+ROOT = Path(__file__).parent.parent
+
+
+def deliver(folder: Path, seed: int, count: int, sample: str, **values: str) -> list[bytes]:
+    """An EcoTaxa folder of ``count`` PNG images; returns their bytes."""
+    rng = np.random.default_rng(seed)
+    images = [encode(organism(rng, 50, 40), "PNG") for _ in range(count)]
+    rows = [net_row(sample, i, f"{sample}_{i}.png", **values) for i in range(count)]
+    write_files(folder, {f"ecotaxa_{sample}.tsv": ecotaxa_tsv(rows)})
+    write_files(folder, {f"{sample}_{i}.png": data for i, data in enumerate(images)})
+    return images
+
+
+def run(made: Collection) -> None:
+    with open_executor("serial") as (workers, count):
+        for name in made.registry.contributions:
+            run_contribution(made, name, workers, count, lambda _: None)
+    find_duplicates(made)
+
+
+def build(made: Collection, request: ReleaseRequest = REHEARSAL, now: dt.datetime = TODAY) -> Release:
+    with open_executor("serial") as (workers, count):
+        return build_release(made, [], request, now, workers, count, lambda _: None)
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Collection:
+    """Two contributions; two images of the second equal images of the first, one with other bytes."""
+    images = deliver(tmp_path / "one", 1, 6, "n1")
+    deliver(tmp_path / "two", 2, 5, "n2")
+    (tmp_path / "two" / "n2_0.png").write_bytes(images[0])
+    again = io.BytesIO()
+    Image.open(io.BytesIO(images[1])).save(again, "PNG", compress_level=0)
+    (tmp_path / "two" / "n2_1.png").write_bytes(again.getvalue())
+    made = collection(
+        tmp_path,
+        contribution("one", tmp_path / "one"),
+        contribution("two", tmp_path / "two", owners=("owner-two",)),
+    )
+    run(made)
+    return made
+
+
+# --- gate and embargo
+
+
+@pytest.mark.parametrize(
+    ("date", "now", "rules"),
+    [
+        (dt.date(2027, 7, 14), dt.datetime(2027, 7, 14, 12, tzinfo=BERLIN), {"embargo_release_date", "embargo_today"}),
+        (RELEASE_DAY, dt.datetime(2027, 7, 14, 23, 59, 59, tzinfo=BERLIN), {"embargo_today"}),
+        (RELEASE_DAY, dt.datetime(2027, 7, 14, 22, 0, tzinfo=dt.UTC), set()),  # midnight in Berlin
+        (dt.date(2027, 7, 14), ON_THE_DAY, {"embargo_release_date"}),
+        (dt.date(2027, 8, 1), ON_THE_DAY, {"release_date_in_future"}),
+        (RELEASE_DAY, ON_THE_DAY, set()),
+    ],
+)
+def test_embargo(date: dt.date, now: dt.datetime, rules: set[str]) -> None:
+    findings = gate(registry(), [], [], replace(PUBLIC, date=date), now)
+    assert {f.rule for f in findings if f.severity == "error"} == rules
+
+
+def test_a_public_release_the_day_before_is_refused_and_writes_nothing(two: Collection) -> None:
+    request = replace(PUBLIC, date=dt.date(2027, 7, 14))
+    with pytest.raises(ReleaseRefused, match="nothing is public before 2027-07-15"):
+        build(two, request, dt.datetime(2027, 7, 14, 23, tzinfo=BERLIN))
+    assert two.warehouse.find("releases") == []
+
+
+def test_a_public_release_with_a_missing_permission_is_refused(two: Collection) -> None:
+    unsigned = two.registry.contributions["two"].model_copy(
+        update={"permissions": (Permission(id="model-development", date=GIVEN),)}
+    )
+    changed = replace(two, registry=registry(two.registry.contributions["one"], unsigned))
+    with pytest.raises(ReleaseRefused, match="permission missing: public-release, model-release") as refused:
+        build(changed, PUBLIC, ON_THE_DAY)
+    assert [f.contribution for f in refused.value.findings if f.severity == "error"] == ["two"]
+    rehearsed = build(changed)  # a rehearsal goes on without it and says so
+    assert rehearsed.facts.images == {"one": 6 - 2}  # what the unsigned owner also holds is withheld
+    assert [f.rule for f in rehearsed.findings] == ["permission_missing"]
+
+
+def test_a_public_release_on_the_day_is_built_once_and_never_changed(two: Collection) -> None:
+    made = build(two, PUBLIC, ON_THE_DAY)
+    assert made.facts.image_count == 9
+    with pytest.raises(ReleaseRefused, match="never changed"):
+        build(two, PUBLIC, ON_THE_DAY)
+
+
+def test_the_command_line_has_no_way_round_the_embargo(two: Collection) -> None:
+    command = [sys.executable, "-m", "aqqua_dataset.cli", "release", "build", "--date", "2027-07-15"]
+    places = ["--registry", str(ROOT / "contributor_registry"), "--warehouse", two.warehouse.root]
+    done = subprocess.run([*command, *places], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 1
+    assert "nothing is public before 2027-07-15" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+# --- withholding, withdrawal, credit
+
+
+def test_duplicates_keep_every_owners_credit(two: Collection) -> None:
+    made = build(two)
+    rows = {r["contribution_id"]: r for r in made.ledger.to_pylist()}
+    assert (rows["two"]["accepted"], rows["two"]["duplicate"], rows["two"]["published"]) == (5, 2, 3)
+    duplicates = two.warehouse.read_parquet(f"{made.folder}/duplicates.parquet").to_pylist()
+    assert sorted(d["duplicate_kind"] for d in duplicates) == ["bytes", "pixels"]
+    attributed = pd.read_csv(two.warehouse.url(f"{made.folder}/attribution.csv")).set_index("contribution_id")
+    assert attributed["images_credited"].to_dict() == {"one": 6, "two": 5}
+    kept = read_image(two.warehouse, made.folder, duplicates[0]["kept_image_id"])
+    assert kept.row["credited_contributions"] == ["one", "two"]
+    with pytest.raises(KeyError, match=duplicates[0]["kept_image_id"]):
+        read_image(two.warehouse, made.folder, duplicates[0]["image_id"])
+
+
+def test_withdrawal_removes_every_image_and_rewrites_only_its_shards(two: Collection) -> None:
+    before = build(two)
+    revoked = Event(date=dt.date(2026, 1, 1), state="revoked", scope="all", reason="withdrawn")
+    one, second = two.registry.contributions["one"], two.registry.contributions["two"]
+    gone = one.model_copy(update={"history": (*one.history, revoked)})
+    changed = replace(two, registry=registry(gone, second))
+    find_duplicates(changed)
+    after = build(changed)
+    assert before.facts.images == {"one": 6, "two": 3}
+    assert after.facts.images == {"two": 5}  # the next copy of what both held takes its place
+    assert not any("one" in p for p in two.warehouse.find(after.folder))
+    assert {r["contribution_id"]: r["withheld"] for r in after.ledger.to_pylist()} == {"one": 6, "two": 0}
+
+
+def test_taking_back_ecotaxa_access_changes_nothing(two: Collection) -> None:
+    event = Event(date=dt.date(2026, 1, 1), state="revoked", scope="ecotaxa_access", reason="as foreseen")
+    one = two.registry.contributions["one"]
+    changed = replace(
+        two,
+        registry=registry(one.model_copy(update={"history": (*one.history, event)}), two.registry.contributions["two"]),
+    )
+    assert build(changed).facts.images == build(two).facts.images
+
+
+def test_an_owners_later_date_withholds_from_the_public_view_only(two: Collection) -> None:
+    later = two.registry.contributions["two"].model_copy(update={"not_before": dt.date(2028, 1, 1)})
+    changed = replace(two, registry=registry(two.registry.contributions["one"], later))
+    public, internal = (
+        build(changed),
+        build(changed, ReleaseRequest("0.1.0", "internal", TODAY.date(), rehearsal=False)),
+    )
+    assert public.facts.images == {"one": 4}
+    assert internal.facts.images == {"one": 6, "two": 3}
+    reasons = {r["contribution_id"]: r["withheld_reason"] for r in public.ledger.to_pylist()}
+    assert reasons == {"one": "stricter terms of another holder", "two": "not_before_2028-01-01"}
+
+
+def test_a_permission_only_edit_reads_and_packs_nothing_again(two: Collection) -> None:
+    later = two.registry.contributions["two"].model_copy(update={"not_before": dt.date(2028, 1, 1)})
+    changed = replace(two, registry=registry(two.registry.contributions["one"], later))
+    with open_executor("serial") as (workers, count):
+        reports = run_contribution(changed, "two", workers, count, lambda _: None)
+    assert [r.outcome for r in reports] == ["unchanged"] * 3
+
+
+# --- personal data
+
+CANARY = "canary.person@example.org"
+
+
+def test_planted_addresses_never_reach_a_release(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    row = net_row("n1", 1, f"{CANARY}_1.png")
+    planted = {
+        name: f"{value} {CANARY}".strip()
+        for name, value in row.items()
+        if name.startswith(("sample", "process_id", "acq_id"))
+    }
+    planted |= {
+        "object_id": f"n1_{CANARY}", "object_annotation_category": f"Copepoda {CANARY}", "object_remark": CANARY,
+        f"object_{CANARY}": "x", "object_annotation_hierarchy": CANARY, "sample_operator": "Pat Example",
+    }  # fmt: skip
+    info = PngImagePlugin.PngInfo()
+    info.add_text("Author", CANARY)
+    exif = Image.Exif()
+    exif[0x013B] = CANARY
+    png, jpeg = io.BytesIO(), io.BytesIO()
+    Image.fromarray(organism(rng, 50, 40)).save(png, "PNG", pnginfo=info, exif=exif)
+    Image.fromarray(organism(rng, 50, 40)).save(jpeg, "JPEG", exif=exif, comment=CANARY.encode())
+    second = net_row("n1", 2, f"{CANARY}/two.jpg")
+    write_files(
+        tmp_path / "d",
+        {
+            f"{CANARY}/ecotaxa_{CANARY}.tsv": ecotaxa_tsv([row | planted, second]),
+            f"{CANARY}/{CANARY}_1.png": png.getvalue(),
+            f"{CANARY}/{CANARY}/two.jpg": jpeg.getvalue(),
+        },
+    )
+    made = collection(tmp_path, contribution("planted", tmp_path / "d"))
+    run(made)
+    release = build(made)
+    assert release.facts.image_count == 2
+    assert list(privacy.stored_leaks(made.warehouse, "planted")) == []
+    for path in made.warehouse.find(release.folder):
+        data = made.warehouse.open(path).read()
+        assert b"canary" not in data.lower(), path
+        if path.endswith(".parquet"):
+            table = made.warehouse.read_parquet(path)
+            shown = json.dumps([table.column_names, table.to_pydict()], default=str)
+            assert "canary" not in shown, path
+            assert "Pat Example" not in shown, path
+
+
+def test_the_scan_finds_what_the_filter_lets_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deliver(tmp_path / "d", 5, 2, "n1", sample_comment=f"ask {CANARY}")
+    made = collection(tmp_path, contribution("leaky", tmp_path / "d"))
+    monkeypatch.setattr(privacy, "blot_frame", lambda rows, keep=(): rows)
+    run(made)
+    with pytest.raises(ReleaseRefused, match="an e-mail address stands in a file of the release"):
+        build(made)
+    assert not any(p.endswith("RELEASED.json") for p in made.warehouse.find("releases"))
+
+
+def test_an_address_in_an_acknowledgement_stops_the_release(two: Collection) -> None:
+    one = two.registry.contributions["one"].model_copy(
+        update={"attribution": Attribution(state="given", text="ask", acknowledgement=f"write to {CANARY}")}
+    )
+    with pytest.raises(ReleaseRefused, match=CANARY):
+        build(replace(two, registry=registry(one, two.registry.contributions["two"])))
+
+
+# --- crash and resume
+
+PACKER = """
+import sys; sys.path.insert(0, {tests!r})
+from pathlib import Path
+from builders import collection, contribution
+from aqqua_dataset import pipeline
+from aqqua_dataset.compute import open_executor
+from aqqua_dataset.sources import rows
+rows.ROWS_PER_PART = 25
+made = collection(Path({folder!r}), contribution("one", Path({folder!r}) / "one"))
+with open_executor("serial") as (workers, count):
+    pipeline.run_contribution(made, "one", workers, count, lambda text: print(text, flush=True))
+"""
+
+
+def test_a_run_killed_while_packing_resumes_to_the_same_bytes(tmp_path: Path) -> None:
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    deliver(whole / "one", 4, 200, "n1")
+    shutil.copytree(whole, killed)
+    for folder in (whole, killed):
+        for file in (folder / "one").iterdir():
+            os.utime(file, (0, 0))
+    script = {f: PACKER.format(tests=str(ROOT / "tests"), folder=str(f)) for f in (whole, killed)}
+    subprocess.run([sys.executable, "-c", script[whole]], check=True, capture_output=True, cwd=ROOT)
+    for stop_after in (1, 3, 6):
+        process = subprocess.Popen([sys.executable, "-c", script[killed]], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+        assert process.stdout is not None
+        for _ in range(stop_after):
+            process.stdout.readline()
+        time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+    assert not (killed / "warehouse/contributions/one/images.json").exists()
+    subprocess.run([sys.executable, "-c", script[killed]], check=True, capture_output=True, cwd=ROOT)
+
+    def files(folder: Path) -> dict[str, bytes]:
+        base = folder / "warehouse"
+        found = {p.relative_to(base).as_posix(): p.read_bytes() for p in base.rglob("*") if p.is_file()}
+        return {n: d for n, d in found.items() if ".unfinished-" not in n}
+
+    assert files(killed) == files(whole)
+    assert len([n for n in files(whole) if n.endswith(".tar")]) == 8
+
+
+# --- other parties
+
+
+def test_duckdb_and_pandas_read_the_tables(two: Collection) -> None:
+    folder = two.warehouse.url(build(two).folder)
+    counted = duckdb.sql(
+        f"select contribution_id, count(*) from '{folder}/metadata/*/*.parquet' group by all order by 1"
+    )
+    assert counted.fetchall() == [("one", 6), ("two", 3)]
+    images = pd.read_parquet(f"{folder}/metadata")
+    verbatim = pd.concat(pd.read_parquet(p) for p in sorted(Path(folder, "verbatim").rglob("*.parquet")))
+    assert set(images["image_id"]) == set(verbatim["image_id"])
+    assert images["datetime_utc"].dt.tz is not None
+    assert "object_annotation_person_name" not in verbatim
+
+
+def test_webdataset_and_tarfile_read_the_archives(two: Collection) -> None:
+    import webdataset
+
+    folder = Path(two.warehouse.url(build(two).folder))
+    rows = pd.read_parquet(folder / "metadata").set_index("image_id")
+    seen = 0
+    for shard in sorted(folder.rglob("*.tar")):
+        with tarfile.open(shard) as archive:
+            names = archive.getnames()
+        samples = list(webdataset.WebDataset(str(shard), shardshuffle=False, empty_check=False).decode("l8"))
+        assert [s["__key__"] for s in samples] == [n.rsplit(".", 1)[0] for n in names]
+        for sample in samples:
+            row = rows.loc[sample["__key__"]]
+            assert sample["png"].shape == (row["height_px"], row["width_px"])
+            seen += 1
+    assert seen == len(rows) == 9
+
+
+@pytest.mark.filterwarnings("ignore")  # the library's own imports warn
+def test_the_datasets_library_loads_tables_and_archives(two: Collection, tmp_path: Path) -> None:
+    import datasets
+
+    folder = Path(two.warehouse.url(build(two).folder))
+    cache = str(tmp_path / "cache")
+    tables = [str(p) for p in sorted(folder.glob("metadata/*/*.parquet"))]
+    table = datasets.load_dataset("parquet", data_files=tables, split="train", cache_dir=cache)
+    assert table.num_rows == 9
+    shards = [str(p) for p in sorted(folder.rglob("*.tar"))]
+    images = datasets.load_dataset("webdataset", data_files=shards, split="train", cache_dir=cache)
+    assert set(images["__key__"]) == set(table["image_id"])
+
+
+def test_records_satisfy_datacite_and_cff_schemas(two: Collection) -> None:
+    folder = Path(two.warehouse.url(build(two).folder))
+    record = json.loads((folder / "datacite.json").read_text())
+    assert doi.datacite_problems(record) == []
+    root = ET.parse(folder / "datacite.xml").getroot()
+    names = {e.text for e in root.iter("{http://datacite.org/schema/kernel-4}contributorName")}
+    assert names == {"One, Owner", "Two, Owner"}
+    card = yaml.safe_load((folder / "CITATION.cff").read_text())
+    schema = json.loads((ROOT / "tests/data/cff-1.2.0-schema.json").read_text())
+    jsonschema.Draft7Validator(schema).validate(json.loads(json.dumps(card, default=str)))
+    assert card["license"] == "CC-BY-NC-4.0"
+
+
+def test_the_datacite_checks_find_what_the_schema_overlooks(two: Collection) -> None:
+    record = json.loads(Path(two.warehouse.url(build(two).folder), "datacite.json").read_text())
+    broken = {
+        "e-mail": {"titles": [{"title": f"Data of {CANARY}"}]},
+        "ISO date": {"dates": [{"date": "next summer", "dateType": "Issued"}]},
+        "year": {"publicationYear": "2020"},
+        "ORCID": {"creators": [{"name": "A, B", "nameIdentifiers": [{"nameIdentifier": "https://orcid.org/0000-0000-0000-0011", "nameIdentifierScheme": "ORCID"}]}]},
+        "metadata record": {"event": "publish"},
+        "empty": {"creators": [{"name": " "}]},
+    }  # fmt: skip
+    for expected, change in broken.items():
+        problems = doi.datacite_problems({**record, **change})
+        assert any(expected in p for p in problems), (expected, problems)
+
+
+def test_release_documents_name_the_same_people(two: Collection) -> None:
+    folder = Path(two.warehouse.url(build(two).folder))
+    record = json.loads((folder / "datacite.json").read_text())
+    people = {c["name"] for c in record["creators"] if c["nameType"] == "Personal"}
+    people |= {c["name"] for c in record["contributors"]}
+    table = pd.read_csv(folder / "authors/authors.csv")
+    assert {f"{r.family}, {r.given}" for r in table.itertuples()} == people
+    assert "Owner Two" in (folder / "authors/authors.md").read_text()
+    assert building.release_folder(REHEARSAL) in str(folder)
