@@ -42,8 +42,9 @@ class Finding:
         """One line for a terminal: ``error registry/people/x.yaml:4 orcid: message``."""
         place = self.file + (f":{self.line}" if self.line is not None else "")
         parts = [self.severity, place, self.key and f"{self.key}:", self.message]
+        value = f" [found: {self.value}]" if self.value and self.value not in self.message else ""
         times = f" ({self.count} times)" if self.count > 1 else ""
-        return " ".join(p for p in parts if p) + times
+        return " ".join(p for p in parts if p) + value + times
 
     def as_row(self) -> dict[str, str | int | None]:
         """The finding as one row of the ``findings`` table."""

@@ -9,7 +9,7 @@ import importlib.metadata
 import itertools
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from datacite import schema45
@@ -19,7 +19,7 @@ from aqqua_dataset.registry.identifiers import is_valid_doi, is_valid_orcid, is_
 from aqqua_dataset.registry.models import Funder, Funding, Registry, Settings
 from aqqua_dataset.release.attribution import grants_licence
 from aqqua_dataset.release.facts import ReleaseFacts
-from aqqua_dataset.release.people import Author, AuthorList, orcid_url, ror_url
+from aqqua_dataset.release.people import Author, AuthorList, institution_key, orcid_url, ror_url
 
 Record = dict[str, Any]
 
@@ -79,9 +79,7 @@ def _person(author: Author, authors: AuthorList) -> Record:
         "givenName": person.given,
         "familyName": author.family,
         "nameIdentifiers": _identifier("ORCID", orcid_url(person.orcid), "https://orcid.org"),
-        "affiliation": [
-            {"name": i.name, **_ror("affiliationIdentifier", i.ror)} for i in authors.affiliations(author)
-        ],
+        "affiliation": [{"name": i.name, **_ror("affiliationIdentifier", i.ror)} for i in authors.affiliations(author)],
     }
     return {k: v for k, v in found.items() if v}
 
@@ -92,8 +90,8 @@ def _institutions(registry: Registry, authors: AuthorList) -> Iterator[Record]:
     Not RightsHolder: the forms don't say who of owner and institution holds the rights.
     """
     names = itertools.chain.from_iterable(registry.contributions[c].institutions for c in authors.contributions)
-    for name in sorted(set(names)):
-        institution = registry.institutions[name]
+    distinct = {institution_key(i): i for i in (registry.institutions[n] for n in sorted(set(names)))}
+    for institution in distinct.values():
         identifier = _identifier("ROR", ror_url(institution.ror), "https://ror.org")
         found = {"name": institution.name, "nameType": "Organizational", "nameIdentifiers": identifier}
         yield {k: v for k, v in found.items() if v}
@@ -191,12 +189,14 @@ def datacite_problems(record: Record) -> list[str]:
     if int(importlib.metadata.version("jsonschema").split(".")[0]) < 4:
         raise RuntimeError("jsonschema 4 or newer is needed: older ones ignore half of the DataCite schema")
     by_schema = [f"{'.'.join(map(str, e.absolute_path))}: {e.message}" for e in schema45.validator.iter_errors(record)]
-    # The checks below rely on the record's shape.
-    return sorted(by_schema or _own_checks(record))
+    texts = [problem for key, text in _texts(record) for problem in _text_checks(key, text)]
+    # The other checks rely on the shape that the schema asks for.
+    return sorted([*texts, *(by_schema or _own_checks(record))])
 
 
 def _own_checks(record: Record) -> Iterator[str]:
     yield from _date_checks(record)
+    yield from _identifier_checks(record)
     for place in record.get("geoLocations", []):
         box = place.get("geoLocationBox")
         if box and box["southBoundLatitude"] > box["northBoundLatitude"]:
@@ -207,17 +207,18 @@ def _own_checks(record: Record) -> Iterator[str]:
     for key in ("event", "url", "state"):
         if key in record:
             yield f"{key}: has no place in a metadata record"
-    if "-rehearsal" in record.get("version", "") and "doi" in record:
-        yield "doi: a rehearsal must have none"
+    if "-rehearsal" in record.get("version", ""):
+        if "doi" in record:
+            yield "doi: a rehearsal must have none"
+        for text in (*(t["title"] for t in record["titles"]), *(d["description"] for d in record["descriptions"])):
+            if not text.startswith("[REHEARSAL"):
+                yield f"a rehearsal must say so at the start of {text[:80]!r}"
     if "doi" in record and "rightsList" not in record:
         yield "rightsList: a record with a DOI needs one"
     for named in ("creators", "contributors"):
         for person in record.get(named, []):
             if not person["name"].strip(" ,"):
                 yield f"{named}: a name is empty"
-    for key, text in _texts(record):
-        yield from _text_checks(key, text)
-    yield from _identifier_checks(record)
 
 
 def _date_checks(record: Record) -> Iterator[str]:
@@ -247,8 +248,7 @@ def _identifier_checks(record: Record) -> Iterator[str]:
             valid = {"ORCID": is_valid_orcid, "ROR": is_valid_ror}.get(found["nameIdentifierScheme"])
             if valid is None or not valid(found["nameIdentifier"]):
                 yield f"{person['name']}: {found['nameIdentifier']} is no valid {found['nameIdentifierScheme']} id"
-    rors: Iterable[tuple[str, str]] = _texts(record)
-    for key, text in rors:
+    for key, text in _texts(record):
         if key in ("affiliationIdentifier", "publisherIdentifier", "funderIdentifier") and not is_valid_ror(text):
             yield f"{key}: {text} is no valid ROR id"
 

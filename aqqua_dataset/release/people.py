@@ -91,8 +91,7 @@ def author_list(registry: Registry, credited: Ids[str]) -> AuthorList:
     institutions: list[Institution] = []
 
     def number(institution: Institution) -> int:
-        # Two records with one ROR id are one institution.
-        key = ror_url(institution.ror) or institution.id
+        key = institution_key(institution)
         if key not in numbers:
             institutions.append(institution)
         return numbers.setdefault(key, len(institutions))
@@ -162,6 +161,11 @@ def orcid_url(orcid: str | None) -> str | None:
 def ror_url(ror: str | None) -> str | None:
     """A ROR id, bare or with its address, as its address."""
     return f"https://ror.org/{ror.rsplit('/', 1)[-1]}" if ror else None
+
+
+def institution_key(institution: Institution) -> str:
+    """What tells institutions apart: two records with one ROR id, or else one name, are one institution."""
+    return ror_url(institution.ror) or " ".join(institution.name.casefold().split())
 
 
 def authors_csv(authors: AuthorList, facts: ReleaseFacts) -> str:
