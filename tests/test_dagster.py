@@ -1,0 +1,177 @@
+"""The Dagster side: definitions load, the graph is as agreed, a bad contribution never stops the others."""
+
+import shutil
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from aqqua_dataset.definitions import build_definitions
+from aqqua_dataset.demo import write_deliveries
+from aqqua_dataset.orchestration.automation import (
+    RANGE_END,
+    RANGE_START,
+    contributions_sensor,
+    nightly_contributions,
+)
+from aqqua_dataset.orchestration.resources import CollectionResource
+from aqqua_dataset.release.gate import ReleaseRefused
+
+ALL = 10
+
+
+@pytest.fixture
+def home(tmp_path: Path, registry_folder: Path) -> Path:
+    """A registry of one's own, its deliveries and an empty warehouse."""
+    shutil.copytree(registry_folder, tmp_path / "registry")
+    write_deliveries(tmp_path / "deliveries")
+    return tmp_path
+
+
+def resource(home: Path) -> CollectionResource:
+    return CollectionResource(
+        registry=str(home / "registry"),
+        deliveries=str(home / "deliveries"),
+        warehouse=str(home / "warehouse"),
+        workers="serial",
+    )
+
+
+def tick(home: Path, instance: dg.DagsterInstance, cursor: str | None) -> dg.SensorResult:
+    """One evaluation of the sensor, with its partition requests carried out."""
+    context = dg.build_sensor_context(instance=instance, cursor=cursor, resources={"collection": resource(home)})
+    result = contributions_sensor(context)
+    assert isinstance(result, dg.SensorResult)
+    for request in result.dynamic_partitions_requests or []:
+        if isinstance(request, dg.AddDynamicPartitionsRequest):
+            instance.add_dynamic_partitions("contribution", list(request.partition_keys))
+        else:
+            for key in request.partition_keys:
+                instance.delete_dynamic_partition("contribution", key)
+    return result
+
+
+def execute(home: Path, instance: dg.DagsterInstance, job: str, **options: object) -> dg.ExecuteInProcessResult:
+    definitions = build_definitions(resource(home))
+    return definitions.resolve_job_def(job).execute_in_process(instance=instance, raise_on_error=False, **options)
+
+
+def test_definitions_load_and_the_graph_is_as_agreed() -> None:
+    definitions = build_definitions(CollectionResource())
+    dg.Definitions.validate_loadable(definitions)
+    graph = definitions.resolve_asset_graph()
+    parents = {
+        k.to_user_string(): sorted(p.to_user_string() for p in graph.get(k).parent_keys)
+        for k in graph.get_all_asset_keys()
+    }
+    assert parents == {
+        "registry": [],
+        "raw_rows": ["registry"],
+        "core_rows": ["raw_rows"],
+        "packed_images": ["raw_rows"],
+        "duplicates": ["core_rows", "packed_images"],
+        "ledger": ["duplicates", "registry"],
+        "release": ["ledger"],
+    }
+    for key in graph.get_all_asset_keys():
+        node = graph.get(key)
+        assert node.description, key
+        assert node.owners, key
+        assert node.group_name != "default", key
+    assert {j.name for j in definitions.resolve_all_job_defs()} >= {
+        "validate_contribution",
+        "update_collection",
+        "build_release",
+    }
+
+
+def test_blocking_checks_guard_the_release() -> None:
+    definitions = build_definitions(CollectionResource())
+    blocking = {spec.name for checks in definitions.asset_checks or [] for spec in checks.check_specs if spec.blocking}
+    assert blocking == {"ledger_balances", "gate_is_open", "no_personal_data"}
+
+
+def test_sensor_registers_new_changed_and_removed_contributions(home: Path) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        first = tick(home, instance, None)
+        assert len(first.run_requests or []) == ALL + 1
+        assert len(instance.get_dynamic_partitions("contribution")) == ALL
+        assert not (tick(home, instance, first.cursor).run_requests)
+
+        file = home / "registry/contributions/kattegat-net-2019.yaml"
+        file.write_text(file.read_text().replace("  - {id: global-distribution, date: 2025-08-04}\n", ""))
+        changed = tick(home, instance, first.cursor)
+        keys = [r.partition_key for r in changed.run_requests or []]
+        assert keys == ["kattegat-net-2019", None]  # a permission-only edit, then the collection
+
+        (home / "deliveries/gotland-mooring-2024/table.csv").write_text("id,file,time,lat,lon,depth\n")
+        delivered = tick(home, instance, changed.cursor)
+        assert [r.partition_key for r in delivered.run_requests or []] == ["gotland-mooring-2024", None]
+
+        (home / "registry/contributions/svalbard-uvp6-pledge.yaml").unlink()
+        removed = tick(home, instance, delivered.cursor)
+        assert [r.partition_key for r in removed.run_requests or []] == [None]
+        assert "svalbard-uvp6-pledge" not in instance.get_dynamic_partitions("contribution")
+
+
+def test_the_nightly_run_takes_all_contributions_in_one_run(home: Path) -> None:
+    (home / "dagster").mkdir()
+    with dg.DagsterInstance.local_temp(str(home / "dagster")) as instance:
+        tick(home, instance, None)
+        request = nightly_contributions(dg.build_schedule_context(instance=instance))
+        keys = instance.get_dynamic_partitions("contribution")
+        assert isinstance(request, dg.RunRequest)
+        assert (request.tags[RANGE_START], request.tags[RANGE_END]) == (keys[0], keys[-1])
+        result = execute(home, instance, "validate_contribution", tags=dict(request.tags))
+        assert result.success
+        done = instance.get_materialized_partitions(dg.AssetKey("raw_rows"))
+        assert done == set(keys)
+
+
+def test_the_whole_graph_from_deliveries_to_a_rehearsal(home: Path) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        tick(home, instance, None)
+        keys = instance.get_dynamic_partitions("contribution")
+        ranged = {RANGE_START: keys[0], RANGE_END: keys[-1]}
+        assert execute(home, instance, "validate_contribution", tags=ranged).success
+        result = execute(home, instance, "build_release")
+        assert result.success
+        passed = {e.check_name: e.passed for e in result.get_asset_check_evaluations()}
+        assert passed == {
+            "registry_is_valid": True,
+            "contributions_without_trouble": False,  # the messy one, the bin without .roi, the unsigned one
+            "images_in_quarantine": False,
+            "ledger_balances": True,
+            "gate_is_open": True,
+            "no_personal_data": True,
+        }
+        [made] = result.asset_materializations_for_node("release")
+        assert made.metadata["images"].value == 146
+        assert made.metadata["version"].value == "0.1.0-rehearsal"
+
+
+def test_a_broken_delivery_is_a_finding_and_the_others_go_on(home: Path) -> None:
+    (home / "deliveries/kattegat-net-2019.zip").write_bytes(b"this is no zip")
+    shutil.rmtree(home / "deliveries/lake-stechlin-2022")
+    with dg.DagsterInstance.ephemeral() as instance:
+        tick(home, instance, None)
+        keys = instance.get_dynamic_partitions("contribution")
+        result = execute(home, instance, "validate_contribution", tags={RANGE_START: keys[0], RANGE_END: keys[-1]})
+        assert result.success
+        outcomes = {
+            m.partition: m.metadata["outcome"].value for m in result.asset_materializations_for_node("raw_rows")
+        }
+        assert outcomes["lake-stechlin-2022"] == "refused"
+        assert outcomes["oresund-net-2019"] == "done"
+
+
+def test_a_public_release_from_the_ui_is_refused_before_its_day(home: Path) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        config = {"ops": {"release": {"config": {"rehearsal": False, "date": "2027-07-14"}}}}
+        result = execute(home, instance, "build_release", run_config=config)
+        assert not result.success
+        [failure] = [e for e in result.all_node_events if e.is_step_failure and e.step_key == "release"]
+        error = failure.step_failure_data.error
+        assert error is not None
+        assert ReleaseRefused.__name__ in str(error)
+        assert "nothing is public before 2027-07-15" in str(error)
