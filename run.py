@@ -35,7 +35,7 @@ def install(lock: str) -> None:
     if not BIN.exists():
         venv.create(ENVIRONMENT, with_pip=True)
     python = BIN / "python"
-    run(python, "-m", "pip", "install", "--quiet", "--require-hashes", "-r", lock)
+    run(python, "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "-r", lock)
     run(python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "-e", ".")
     stamp.write_bytes(wanted)
 
