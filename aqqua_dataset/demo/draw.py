@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,23 @@ from PIL import Image
 
 Pixels = npt.NDArray[np.uint8]
 
+_SEED = 20270715
+
+
+def seeded(name: str) -> np.random.Generator:
+    """Random numbers of one delivery; a change to another delivery doesn't touch them."""
+    return np.random.default_rng([_SEED, *name.encode()])
+
 
 def organism(rng: np.random.Generator, width: int, height: int, dark: bool = False) -> Pixels:
-    """A textured blob with a tail on a plain background, 8-bit grey; dark backgrounds for in-situ cameras."""
+    """A textured blob with a tail on a plain background, 8-bit grey, ``height`` rows of ``width`` pixels.
+
+    Args:
+        rng: decides shape and texture.
+        width: pixels per row.
+        height: number of rows.
+        dark: bright on black, as in-situ cameras see it, instead of dark on white.
+    """
     y, x = np.mgrid[0:height, 0:width]
     body = np.zeros((height, width))
     for size in (0.34, 0.2, 0.12):
@@ -28,23 +43,29 @@ def organism(rng: np.random.Generator, width: int, height: int, dark: bool = Fal
     return np.clip(grey, 0, 255).astype(np.uint8)
 
 
+def as_rgb(pixels: Pixels) -> Pixels:
+    """Grey pixels in three equal channels, as many scanners save them."""
+    return np.stack([pixels] * 3, axis=-1)
+
+
 def encode(pixels: Pixels, kind: str, **options: int) -> bytes:
-    """The pixels as an image file; ``kind`` is PNG or JPEG."""
+    """The pixels as an image file; ``kind`` is PNG or JPEG, ``options`` are Pillow's for it."""
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, kind, **options)
     return stream.getvalue()
 
 
-def write_files(folder: Path, files: dict[str, bytes]) -> None:
-    """Writes files below a folder."""
+def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Writes files below a folder; names may contain folders."""
     for name, data in files.items():
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(data)
 
 
-def write_zip(path: Path, files: dict[str, bytes]) -> None:
+def write_zip(path: Path, files: Mapping[str, bytes]) -> None:
     """Writes a zip whose entries carry a fixed date."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in files.items():
             archive.writestr(zipfile.ZipInfo(name, (2025, 9, 1, 12, 0, 0)), data, zipfile.ZIP_DEFLATED)

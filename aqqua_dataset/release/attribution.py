@@ -4,12 +4,25 @@ from collections.abc import Mapping
 
 from aqqua_dataset.registry.models import Consent, Contribution, Funding, Registry
 from aqqua_dataset.release.facts import ReleaseFacts
+from aqqua_dataset.release.people import identities, ror_url
+
+#: Columns of the table ``attribution``, in order: text, but for dates and ``images_credited``.
+ATTRIBUTION_COLUMNS = (
+    "contribution_id", "title", "attributed_to", "attribution_state", "institutions", "institution_rors",
+    "copyright_notice", "licence_spdx", "licence_url", "source_url", "source_dataset_id", "retrieved_on",
+    "changes_made", "acknowledgement", "funding", "cite_dois", "permission_type", "permission_date",
+    "interim_terms", "images_credited", "release",
+)  # fmt: skip
 
 _CHANGES = (
     "Metadata harmonised; metadata chunks of image files removed without re-encoding; raw pixels and files other "
     "than PNG and JPEG stored as lossless PNG; pixels unchanged."
 )
-_PUBLIC_PERMISSION = "public-release"
+
+
+def grants_licence(facts: ReleaseFacts) -> bool:
+    """Whether a release licenses anything to anybody: neither a rehearsal nor the internal view does."""
+    return facts.view == "public" and not facts.rehearsal
 
 
 def attribution_rows(registry: Registry, facts: ReleaseFacts, credited: Mapping[str, int]) -> list[dict[str, object]]:
@@ -18,77 +31,101 @@ def attribution_rows(registry: Registry, facts: ReleaseFacts, credited: Mapping[
     Args:
         registry: the whole registry.
         facts: the release.
-        credited: published images by credited contribution.
+        credited: published images by credited contribution: its own, and those of others that stand
+            for an equal image it delivered.
     """
-    return [_row(registry, facts, registry.contributions[i], credited[i]) for i in sorted(credited)]
+    people = _named_owners(registry)
+    return [_row(registry, facts, people, registry.contributions[i], credited[i]) for i in sorted(credited)]
 
 
-def _row(registry: Registry, facts: ReleaseFacts, contribution: Contribution, images: int) -> dict[str, object]:
-    attribution, source = contribution.attribution, contribution.source
-    institutions = [registry.institutions[i] for i in contribution.institutions]
-    given = {p.id: p.date for p in contribution.permissions}
+def _row(
+    registry: Registry, facts: ReleaseFacts, people: Mapping[str, str], contribution: Contribution, images: int
+) -> dict[str, object]:
+    attribution, source, settings = contribution.attribution, contribution.source, registry.settings
+    institutions = [registry.institutions[i] for i in dict.fromkeys(contribution.institutions)]
+    values = (
+        contribution.id,
+        contribution.title,
+        _credit_line(registry, people, contribution),
+        attribution.state,
+        "; ".join(i.name for i in institutions) or None,
+        # An empty place keeps the ids in step with the names.
+        "; ".join(ror_url(i.ror) or "" for i in institutions) if any(i.ror for i in institutions) else None,
+        attribution.copyright_notice,
+        settings.licence_spdx,
+        settings.licence_url,
+        source.url if source else None,
+        source.dataset_id if source else None,
+        source.retrieved if source else None,
+        _CHANGES,
+        attribution.acknowledgement,
+        "; ".join(dict.fromkeys(_grant(f) for f in attribution.funding)) or None,
+        "; ".join(dict.fromkeys(attribution.cite_dois)) or None,
+        "signed",
+        # Nothing may be released before the last of the mandatory permissions was given.
+        max((p.date for p in contribution.permissions if p.id in _mandatory(registry)), default=None),
+        _interim_terms(contribution),
+        images,
+        facts.version,
+    )
+    return dict(zip(ATTRIBUTION_COLUMNS, values, strict=True))
+
+
+def _mandatory(registry: Registry) -> set[str]:
+    return {p.id for p in registry.settings.permissions if p.mandatory}
+
+
+def _interim_terms(contribution: Contribution) -> str | None:
+    """The choice of the form, with the terms themselves where they are the contributor's own."""
+    return ": ".join(filter(None, (contribution.interim_terms, contribution.interim_terms_text))) or None
+
+
+def _named_owners(registry: Registry) -> dict[str, str]:
+    """Name by person id, the same for records of one person; without those who stay anonymous."""
     return {
-        "contribution_id": contribution.id,
-        "title": contribution.title,
-        "attributed_to": attribution.text or fallback(registry, contribution),
-        "attribution_state": attribution.state,
-        "institutions": "; ".join(i.name for i in institutions) or None,
-        "institution_rors": "; ".join(i.ror for i in institutions if i.ror) or None,
-        "copyright_notice": attribution.copyright_notice,
-        "licence_spdx": registry.settings.licence_spdx,
-        "licence_url": registry.settings.licence_url,
-        "source_url": source.url if source else None,
-        "source_dataset_id": source.dataset_id if source else None,
-        "retrieved_on": source.retrieved if source else None,
-        "changes_made": _CHANGES,
-        "acknowledgement": attribution.acknowledgement,
-        "funding": "; ".join(_grant(f) for f in attribution.funding) or None,
-        "cite_dois": "; ".join(attribution.cite_dois) or None,
-        "permission_type": "signed form",
-        "permission_date": given.get(_PUBLIC_PERMISSION),
-        "interim_terms": contribution.interim_terms,
-        "images_credited": images,
-        "release": facts.version,
+        name: f"{p.given} {' '.join(filter(None, (p.particle, p.family, p.suffix)))}"
+        for name, p in identities(registry).items()
+        if p.consent is not Consent.ANONYMOUS
     }
 
 
-def fallback(registry: Registry, contribution: Contribution) -> str:
-    """The credit line while the owner's own wording is pending; who wants to stay anonymous isn't named."""
-    people = [registry.people[registry.people[o].same_as or o] for o in contribution.owners]
-    names = [
-        f"{p.given} {' '.join(filter(None, (p.particle, p.family)))}"
-        for p in people
-        if p.consent is not Consent.ANONYMOUS
-    ]
+def _credit_line(registry: Registry, people: Mapping[str, str], contribution: Contribution) -> str:
+    """The owner's wording; while that is pending owners and institutions, and if waived the consortium."""
+    attribution, consortium = contribution.attribution, registry.settings.dataset.consortium
+    if attribution.state == "given" and attribution.text:
+        return attribution.text
+    if attribution.state == "waived":
+        return f"Data provided by {consortium}"
+    names = [people[o] for o in contribution.owners if o in people]
     places = [registry.institutions[i].name for i in contribution.institutions]
-    return f"Data provided by {', '.join([*names, *places]) or registry.settings.dataset.consortium}"
+    return f"Data provided by {', '.join(dict.fromkeys([*names, *places])) or consortium}"
 
 
 def _grant(funding: Funding) -> str:
-    return " ".join(filter(None, (funding.funder, funding.award_number, funding.award_title)))
+    return ", ".join(filter(None, (funding.funder, funding.award_number, funding.award_title)))
 
 
 def attribution_markdown(rows: list[dict[str, object]], facts: ReleaseFacts) -> str:
     """The attribution as people read it, with acknowledgements word for word."""
     lines = [f"# {facts.mark}Attribution of release {facts.version}", ""]
+    if not grants_licence(facts):
+        lines += ["Nothing is licensed by this release. The licences named are those of the public release.", ""]
     for row in rows:
-        lines += [
-            f"## {row['title']}",
-            "",
-            f"{row['attributed_to']} ({row['images_credited']:,} images)",
-            "",
-        ]
+        credit = f"{_indented(row['attributed_to'])} ({row['images_credited']:,} images)"
+        lines += [f"## {' '.join(str(row['title']).split())}", "", f"- Credit: {credit}"]
         if row["attribution_state"] == "pending":
-            lines += ["The owner's own wording is still to come.", ""]
+            lines.append("- The owner's own wording is still to come.")
         for name, title in (
             ("copyright_notice", "Copyright"), ("acknowledgement", "Acknowledgement"), ("funding", "Funding"),
-            ("cite_dois", "Please cite"), ("source_url", "Source"),
+            ("cite_dois", "Please cite"), ("source_url", "Source"), ("changes_made", "Changes made"),
         ):  # fmt: skip
             if row[name]:
-                lines.append(f"- {title}: {row[name]}")
-        lines += [
-            f"- Licence: {row['licence_spdx']} ({row['licence_url']})",
-            f"- Contribution: {row['contribution_id']}",
-            "",
-        ]
+                lines.append(f"- {title}: {_indented(row[name])}")
+        licence = f"{row['licence_spdx']} ({row['licence_url']})"
+        lines += [f"- Licence: {licence}", f"- Contribution: {row['contribution_id']}", ""]
     return "\n".join(lines)
+
+
+def _indented(text: object) -> str:
+    """Text of several lines so that all of it stays in its list entry."""
+    return str(text).strip().replace("\n", "\n  ")

@@ -11,10 +11,22 @@ from pyuca import Collator
 from aqqua_dataset.registry.models import Consent, Institution, Person, Registry
 from aqqua_dataset.release.facts import ReleaseFacts
 
+#: Columns of authors.csv.
+AUTHOR_COLUMNS = (
+    "order", "role", "family", "given", "particle", "suffix", "orcid",
+    "affiliations", "affiliation_rors", "contributions", "release",
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Author:
-    """One named person with the numbers of their affiliations (counted by first appearance)."""
+    """One named person.
+
+    Attributes:
+        person: the person as they wish to be named.
+        affiliations: numbers of their affiliations, 1 is the first of the list's institutions.
+        contributions: ids of the credited contributions they had a part in, sorted.
+    """
 
     person: Person
     affiliations: tuple[int, ...]
@@ -22,8 +34,13 @@ class Author:
 
     @property
     def family(self) -> str:
-        """Family name with its particle, as it is printed: ``de Vallon``."""
+        """Family name with particle and suffix, as it is printed: ``de Vallon``."""
         return " ".join(filter(None, (self.person.particle, self.person.family, self.person.suffix)))
+
+    @property
+    def name(self) -> str:
+        """Name in reading order: ``Claire de Vallon``."""
+        return f"{self.person.given} {self.family}"
 
 
 @dataclass(frozen=True)
@@ -35,17 +52,23 @@ class AuthorList:
         members: members of the data provider consortium, in Unicode collation order.
         acknowledged: people who asked to be acknowledged and not to be authors.
         institutions: affiliations in the order of their numbers (1 is the first).
+        contributions: ids of all credited contributions, sorted; also those whose owners are not named.
     """
 
     core: tuple[Author, ...]
     members: tuple[Author, ...]
     acknowledged: tuple[Author, ...]
     institutions: tuple[Institution, ...]
+    contributions: tuple[str, ...]
 
     @property
     def authors(self) -> tuple[Author, ...]:
         """Core team and members, each person once."""
         return self.core + self.members
+
+    def affiliations(self, author: Author) -> tuple[Institution, ...]:
+        """The author's institutions in the order of their numbers on the author."""
+        return tuple(self.institutions[n - 1] for n in author.affiliations)
 
 
 def author_list(registry: Registry, credited: Ids[str]) -> AuthorList:
@@ -53,33 +76,70 @@ def author_list(registry: Registry, credited: Ids[str]) -> AuthorList:
 
     Policy: core team, then everybody else alphabetically by family name with its particle (van der
     Meer stands under V), given name and id, by the Unicode Collation Algorithm (UTS 10). People who
-    are one person (``same_as``) appear once; who wants to stay anonymous does not appear.
+    are one person (``same_as``) appear once; who wants to stay anonymous does not appear. Affiliations
+    are numbered as they appear: core team, members, acknowledged.
     """
+    people = identities(registry)
     parts: dict[str, set[str]] = {}
     for contribution_id in credited:
         contribution = registry.contributions[contribution_id]
         for name in [*contribution.owners, *(c.person for c in contribution.contributors)]:
-            identity = registry.people[name].same_as or name
-            parts.setdefault(identity, set()).add(contribution_id)
-    core = [p for p in registry.people.values() if p.core_team and p.same_as is None]
-    others = [registry.people[i] for i in parts if not registry.people[i].core_team]
-    ordered = [*sorted(core, key=_order), *sorted(others, key=_order)]
-    named = [p for p in ordered if p.consent is not Consent.ANONYMOUS]
-
+            parts.setdefault(people[name].id, set()).add(contribution_id)
+    distinct = {p.id: p for p in people.values() if p.core_team or p.id in parts}
+    ordered = sorted(distinct.values(), key=_order)
     numbers: dict[str, int] = {}
-    authors = []
-    for person in named:
-        own = tuple(numbers.setdefault(a, len(numbers) + 1) for a in person.affiliations)
-        authors.append(Author(person, own, tuple(sorted(parts.get(person.id, ())))))
-    thanked = [a for a in authors if a.person.consent is Consent.ACKNOWLEDGE_ONLY]
-    rest = [a for a in authors if a not in thanked]
-    first = [a for a in rest if a.person.core_team and a.person.consent is Consent.AUTHOR]
-    return AuthorList(
-        core=tuple(first),
-        members=tuple(a for a in rest if a not in first),
-        acknowledged=tuple(thanked),
-        institutions=tuple(registry.institutions[i] for i in numbers),
+    institutions: list[Institution] = []
+
+    def number(institution: Institution) -> int:
+        key = institution_key(institution)
+        if key not in numbers:
+            institutions.append(institution)
+        return numbers.setdefault(key, len(institutions))
+
+    def authors(role: str) -> tuple[Author, ...]:
+        found = []
+        for person in ordered:
+            if _role(person) == role:
+                own = dict.fromkeys(number(registry.institutions[a]) for a in person.affiliations)
+                found.append(Author(person, tuple(own), tuple(sorted(parts.get(person.id, ())))))
+        return tuple(found)
+
+    core, members, acknowledged = authors("core"), authors("consortium"), authors("acknowledged")
+    return AuthorList(core, members, acknowledged, tuple(institutions), tuple(sorted(credited)))
+
+
+def identities(registry: Registry) -> dict[str, Person]:
+    """The person behind each person id; records joined by ``same_as`` give the same one.
+
+    The record that the others point to gives name and affiliations. Of several consents the newest
+    counts, of one day the more reserved; who is core team in one record is it.
+    """
+    records: dict[str, list[Person]] = {}
+    for person in sorted(registry.people.values(), key=lambda p: p.id):
+        records.setdefault(person.same_as or person.id, []).append(person)
+    merged = {name: _merged(registry.people[name], same) for name, same in records.items()}
+    return {person.id: merged[name] for name, same in records.items() for person in same}
+
+
+def _merged(person: Person, records: list[Person]) -> Person:
+    newest = max(records, key=lambda p: (p.consent_date, list(Consent).index(p.consent)))
+    return person.model_copy(
+        update={
+            "consent": newest.consent,
+            "consent_date": newest.consent_date,
+            "core_team": any(p.core_team for p in records),
+            "orcid": person.orcid or next((p.orcid for p in records if p.orcid), None),
+        }
     )
+
+
+def _role(person: Person) -> str | None:
+    """Where a person is named; None for who wants to stay anonymous."""
+    if person.consent is Consent.ANONYMOUS:
+        return None
+    if person.consent is Consent.ACKNOWLEDGE_ONLY:
+        return "acknowledged"
+    return "core" if person.core_team and person.consent is Consent.AUTHOR else "consortium"
 
 
 @functools.cache
@@ -93,59 +153,59 @@ def _order(person: Person) -> tuple[object, ...]:
     return key(family), key(person.given), person.id
 
 
+def orcid_url(orcid: str | None) -> str | None:
+    """An ORCID iD, bare or with its address, as the address that ORCID asks to be shown."""
+    return f"https://orcid.org/{orcid.rsplit('/', 1)[-1]}" if orcid else None
+
+
+def ror_url(ror: str | None) -> str | None:
+    """A ROR id, bare or with its address, as its address."""
+    return f"https://ror.org/{ror.rsplit('/', 1)[-1]}" if ror else None
+
+
+def institution_key(institution: Institution) -> str:
+    """What tells institutions apart: two records with one ROR id, or else one name, are one institution."""
+    return ror_url(institution.ror) or " ".join(institution.name.casefold().split())
+
+
 def authors_csv(authors: AuthorList, facts: ReleaseFacts) -> str:
-    """One row per named person."""
+    """One row per named person; several affiliations are separated by ``; ``, and so are their ROR ids."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(
-        [
-            "order",
-            "role",
-            "given",
-            "family",
-            "orcid",
-            "affiliations",
-            "affiliation_rors",
-            "contributions",
-            "release",
-        ]
-    )
-    roles = {
-        "core": authors.core,
-        "consortium": authors.members,
-        "acknowledged": authors.acknowledged,
-    }
-    order = 0
-    for role, people in roles.items():
-        for author in people:
-            order += 1
-            institutions = [authors.institutions[n - 1] for n in author.affiliations]
-            writer.writerow(
-                [
-                    order, role, author.person.given, author.family, author.person.orcid or "",
-                    "; ".join(i.name for i in institutions), "; ".join(i.ror or "" for i in institutions),
-                    "; ".join(author.contributions), facts.version,
-                ]
-            )  # fmt: skip
+    writer.writerow(AUTHOR_COLUMNS)
+    roles = {"core": authors.core, "consortium": authors.members, "acknowledged": authors.acknowledged}
+    rows = [(role, author) for role, people in roles.items() for author in people]
+    for order, (role, author) in enumerate(rows, start=1):
+        person, places = author.person, authors.affiliations(author)
+        writer.writerow(
+            [
+                order, role, person.family, person.given, person.particle or "", person.suffix or "",
+                orcid_url(person.orcid) or "",
+                "; ".join(i.name for i in places), "; ".join(ror_url(i.ror) or "" for i in places),
+                "; ".join(author.contributions), facts.version,
+            ]
+        )  # fmt: skip
     return stream.getvalue()
 
 
 def authors_markdown(authors: AuthorList, facts: ReleaseFacts) -> str:
     """The list as people read it, with numbered affiliations."""
-
-    def names(people: tuple[Author, ...]) -> str:
-        shown = (
-            f"{a.person.given} {a.family}" + (f" ({', '.join(map(str, a.affiliations))})" if a.affiliations else "")
-            for a in people
-        )
-        return ", ".join(shown) or "nobody"
-
-    lines = [f"# {facts.mark}Authors of release {facts.version}", "", names(authors.core), ""]
-    lines += ["## Data provider consortium", "", names(authors.members), "", "## Affiliations", ""]
+    lines = [f"# {facts.mark}Authors of release {facts.version}", ""]
+    for title, people in (
+        ("Core team", authors.core), ("Data provider consortium", authors.members),
+        ("Acknowledged", authors.acknowledged),
+    ):  # fmt: skip
+        if people:
+            lines += [f"## {title}", "", *(_markdown_line(a) for a in people), ""]
+    lines += ["## Affiliations", ""]
     lines += [
-        f"{n}. {', '.join(filter(None, (i.name, i.city, i.country)))}"
+        f"{n}. {', '.join(filter(None, (i.name, i.city, i.country, ror_url(i.ror))))}"
         for n, i in enumerate(authors.institutions, start=1)
     ]
-    if authors.acknowledged:
-        lines += ["", "## Acknowledged", "", names(authors.acknowledged)]
     return "\n".join(lines) + "\n"
+
+
+def _markdown_line(author: Author) -> str:
+    numbers = f" ({', '.join(map(str, author.affiliations))})" if author.affiliations else ""
+    orcid = orcid_url(author.person.orcid)
+    return f"- {author.name}{numbers}" + (f", {orcid}" if orcid else "")
