@@ -21,6 +21,9 @@ from aqqua_dataset.transfer.delivery import Delivery
 #: Tags by which Dagster runs a range of partitions in one run.
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
+#: A first look at thousands of contributions must not flood the queue; the rest follows at the next tick.
+MOST_PER_TICK = 100
+
 STAGES = dg.AssetSelection.assets(raw_rows, core_rows, packed_images)
 
 validate_contribution = dg.define_asset_job(
@@ -53,7 +56,7 @@ def contribution_state(collection: Collection, contribution: Contribution) -> st
 
 
 @dg.sensor(
-    jobs=[validate_contribution, update_collection], minimum_interval_seconds=60,
+    jobs=[validate_contribution, update_collection], minimum_interval_seconds=120,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Registers new, changed and removed contributions; a permission-only edit included.",
 )  # fmt: skip
@@ -62,13 +65,15 @@ def contributions_sensor(context: dg.SensorEvaluationContext, collection: Collec
     opened, _ = collection.open()
     seen: dict[str, str] = json.loads(context.cursor or "{}")
     now = {c.id: contribution_state(opened, c) for c in opened.registry.contributions.values()}
-    changed = sorted(key for key, state in now.items() if seen.get(key) != state)
+    waiting = sorted(key for key, state in now.items() if seen.get(key) != state)
+    changed = waiting[:MOST_PER_TICK]
     present = set(context.instance.get_dynamic_partitions(str(CONTRIBUTIONS.name)))
     requests: list[dg.AddDynamicPartitionsRequest | dg.DeleteDynamicPartitionsRequest] = []
     if new := sorted(set(now) - present):
         requests.append(CONTRIBUTIONS.build_add_request(new))
     if gone := sorted(present - set(now)):
         requests.append(CONTRIBUTIONS.build_delete_request(gone))
+    kept = {k: s for k, s in seen.items() if k in now} | {k: now[k] for k in changed}
     runs = [
         dg.RunRequest(
             run_key=f"{key}:{now[key]}", job_name=validate_contribution.name, partition_key=key,
@@ -76,10 +81,10 @@ def contributions_sensor(context: dg.SensorEvaluationContext, collection: Collec
         )
         for key in changed
     ]  # fmt: skip
-    if changed or gone:
+    if (changed or gone) and len(waiting) == len(changed):
         whole = hashlib.sha256(json.dumps(now, sort_keys=True).encode()).hexdigest()[:12]
         runs.append(dg.RunRequest(run_key=f"collection:{whole}", job_name=update_collection.name))
-    return dg.SensorResult(run_requests=runs, dynamic_partitions_requests=requests, cursor=json.dumps(now))
+    return dg.SensorResult(run_requests=runs, dynamic_partitions_requests=requests, cursor=json.dumps(kept))
 
 
 @dg.schedule(

@@ -10,6 +10,7 @@ import pyarrow as pa
 from aqqua_dataset import schema
 from aqqua_dataset.dedup import exact
 from aqqua_dataset.findings import Finding
+from aqqua_dataset.harmonise.instrument import instrument_id
 from aqqua_dataset.harmonise.rows import to_arrow
 from aqqua_dataset.pipeline import Collection, Stage, manifest
 from aqqua_dataset.release.gate import ReleaseRequest, withheld_reason
@@ -107,11 +108,11 @@ def _row(
     by_others = 0 if here is None else int(here["withheld_by_others"])
     withheld = unique if reason is not None else by_others
     permitted = unique - withheld
-    instruments = contribution.expected_instruments
+    told = [*contribution.expected_instruments, contribution.declared.instrument]
     return {
         "contribution_id": contribution_id,
         "state": contribution.state,
-        "instrument": (instruments[0] if instruments else None) if here is None else here["instrument"],
+        "instrument": next(filter(None, map(instrument_id, told)), None) if here is None else here["instrument"],
         "declared": declared,
         "missing": declared - rows + absent,
         "received": rows - absent,

@@ -12,7 +12,6 @@ _BARS = (
     ("withheld", "withheld", "#e0a030"),
     ("duplicate", "duplicate", "#9aa5b1"),
     ("rejected", "rejected", "#c0392b"),
-    ("missing", "not delivered", "#e3e7eb"),
 )
 _COUNTS = (
     "declared", "missing", "received", "rejected", "accepted", "duplicate", "unique", "withheld", "permitted",
@@ -28,6 +27,7 @@ tfoot td { font-weight: 600; border-top: 2px solid #1c2733; }
 .wide { overflow-x: auto; }
 .key span { display: inline-block; width: 0.9em; height: 0.9em; margin: 0 0.3em 0 1em; vertical-align: -0.1em; }
 .mark { background: #fff3cd; padding: 0.5rem 1rem; border-left: 4px solid #e0a030; }
+svg { min-width: 40rem; }
 svg text { font: 13px system-ui, sans-serif; fill: #1c2733; }
 @media (max-width: 40rem) { body { padding: 0.6rem; } }
 """
@@ -58,7 +58,7 @@ def ledger_page(ledger: pa.Table, title: str, note: str) -> str:
 {totals["accepted"]:,} usable, {totals["permitted"]:,} ready for release.</p>
 <h2>Images per instrument</h2>
 {_key()}
-{_chart(rows)}
+<div class="wide">{_chart(rows)}</div>
 <h2>Every contribution, from declared to published</h2>
 <p>declared = missing + received; received = rejected + accepted; accepted = duplicate + unique;
 unique = withheld + permitted; permitted = published.</p>
@@ -74,19 +74,20 @@ def _key() -> str:
 
 
 def _chart(rows: list[dict[str, object]]) -> str:
-    """One stacked bar per instrument; a contribution counts for the instrument most of its images have."""
+    """One stacked bar of received images per instrument; a contribution counts for its commonest instrument."""
     sums: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for row in rows:
-        for name, _, _ in _BARS:
+        for name in ("missing", *(n for n, _, _ in _BARS)):
             sums[str(row["instrument"] or "unknown")][name] += int(str(row[name]))
     names = schema.enumerations()["instrument_id"]
-    ordered = sorted(sums, key=lambda i: (-sum(sums[i].values()), i))
-    widest = max((sum(v.values()) for v in sums.values()), default=0) or 1
+    received = {i: sum(v[name] for name, _, _ in _BARS) for i, v in sums.items()}
+    ordered = sorted(sums, key=lambda i: (-received[i], i))
+    widest = max(received.values(), default=0) or 1
     height, left, width = 30, 190, 640
     bars = []
     for position, instrument in enumerate(ordered):
         top, x = position * height, float(left)
-        label = html.escape(names.get(instrument, instrument)[:26])
+        label = html.escape(names.get(instrument, instrument).split(" (")[0])
         bars.append(f'<text x="{left - 8}" y="{top + 19}" text-anchor="end">{label}</text>')
         for name, text, colour in _BARS:
             count = sums[instrument][name]
@@ -98,8 +99,9 @@ def _chart(rows: list[dict[str, object]]) -> str:
                     f"<title>{tip}</title></rect>"
                 )
             x += length
-        bars.append(f'<text x="{x + 6:.1f}" y="{top + 19}">{sum(sums[instrument].values()):,}</text>')
-    box = f"0 0 {left + width + 90} {max(1, len(ordered)) * height}"
+        expected = f" + {sums[instrument]['missing']:,} not delivered" if sums[instrument]["missing"] else ""
+        bars.append(f'<text x="{x + 6:.1f}" y="{top + 19}">{received[instrument]:,}{expected}</text>')
+    box = f"0 0 {left + width + 210} {max(1, len(ordered)) * height}"
     return f'<svg viewBox="{box}" width="100%" role="img" aria-label="Images per instrument">{"".join(bars)}</svg>'
 
 
