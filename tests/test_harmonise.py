@@ -28,7 +28,7 @@ def interpret(declared: Declared | None = None, source: Source | None = None, **
     row = {k: v for k, v in (GOOD | cells).items() if v is not None}
     frame = pd.DataFrame([row | {"aqqua_object_id": "o1", "aqqua_image_file": "o1.png", "aqqua_table": "t.tsv"}])
     frame["aqqua_line"], frame["aqqua_value"], frame["aqqua_flags"] = 2, "", ""
-    rows = with_locator(frame.astype({c: "str" for c in row}))
+    rows = with_locator(frame.astype(dict.fromkeys(row, "str")))
     named = pd.DataFrame(
         {
             "image_id": pd.array(["03e05be3-ba80-5dcf-bc6d-b33a3bfcd64f"], dtype="str"),

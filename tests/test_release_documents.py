@@ -34,7 +34,6 @@ from aqqua_dataset.registry.models import (
     Attribution,
     Contributor,
     Event,
-    Funder,
     Funding,
     Institution,
     Permission,
@@ -110,7 +109,7 @@ def registry() -> Registry:
             "doi": "10.1234/aqqua.v1",
             "publisher_ror": "02h2x0161",
             "keywords": ("plankton", "imaging", "plankton"),
-            "funding": (Funder(funder="Sea Fund", ror="https://ror.org/05dxps055", award_number="SF-1"),),
+            "funding": (Funding(funder="Sea Fund", ror="https://ror.org/05dxps055", award_number="SF-1"),),
         }
     )
     return Registry(
@@ -314,6 +313,7 @@ def test_attribution_markdown_keeps_the_wording_and_says_what_is_pending() -> No
     text = documents(facts())["ATTRIBUTION.md"]
     assert "- Acknowledgement: Thanks to\n  the crew\n" in text
     assert text.count("still to come") == 2
+    assert "Quiet & friends (1 image)" in text
     assert "Not agreed yet" not in text
     assert text.count("\n## ") == len(CREDITS)
 
@@ -497,6 +497,7 @@ def test_citation_is_valid_cff_and_short() -> None:
         card = yaml.safe_load(cards.citation_cff(REGISTRY, about, AUTHORS))
         assert [e.message for e in validator.iter_errors(card)] == []
         assert card["type"] == "dataset"
+        assert all(card[k].startswith(about.mark) for k in ("title", "abstract", "message"))
         assert card["version"] == about.version
         assert card["date-released"] == about.date.isoformat()
         assert card.get("license") == ("CC-BY-NC-4.0" if about.view == "public" else None)

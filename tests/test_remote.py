@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from builders import collection, contribution
+from test_release import REHEARSAL, TODAY
 
 from aqqua_dataset.compute import open_executor
 from aqqua_dataset.dedup.exact import find_duplicates
@@ -21,7 +22,6 @@ from aqqua_dataset.images.read import read_image
 from aqqua_dataset.pipeline import Collection, run_contribution
 from aqqua_dataset.release.build import build_release
 from aqqua_dataset.warehouse import Warehouse
-from test_release import REHEARSAL, TODAY
 
 RCLONE = Path(sys.executable).parent / "rclone"
 

@@ -1,250 +1,287 @@
 """What can be judged only with the whole registry: references, identifiers, histories, duplicate people."""
 
-import itertools
-import re
-import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from aqqua_dataset import schema
 from aqqua_dataset.findings import Finding, Severity
 from aqqua_dataset.privacy import EMAIL
-from aqqua_dataset.registry.identifiers import is_valid_doi, is_valid_orcid, is_valid_ror
-from aqqua_dataset.registry.models import Contact, Contribution, Person, Registry
+from aqqua_dataset.registry.identifiers import is_spdx_like, is_valid_doi, is_valid_orcid, is_valid_ror
+from aqqua_dataset.registry.models import Contact, Contribution, Event, Person, Registry
+from aqqua_dataset.registry.same_people import bare_orcid, same_people
 
-#: (file, path of keys) -> line, as the loader found them.
-Lines = dict[tuple[str, tuple[Any, ...]], int]
+Keys = tuple[str | int, ...]
+#: File -> path of keys as text -> 1-based line; the path () is the record's first line. Also files with errors.
+Lines = dict[str, dict[tuple[str, ...], int]]
+
+CONTACTS = "private/contacts.yaml"
+#: Rules without which no stage can read the data; the loader leaves such a contribution out.
+UNREADABLE = frozenset({"unit_unknown", "time_zone_unknown", "format_unknown", "deployment_type_unknown"})
+UNITS = ("um", "mm", "m", "px/um", "px/mm", "dpi")
 
 _ORDER = ("pledged", "agreed", "received", "validated", "accepted")
-_UNITS = ("um", "mm", "m", "px/um", "px/mm", "dpi")
-# Letters that Unicode normalisation does not take apart.
-_LETTERS = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ß": "ss", "æ": "ae", "œ": "oe", "ı": "i", "þ": "th", "ð": "d"})
-_UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa"})
 
 
-def check_registry(registry: Registry, lines: Lines, contacts: Sequence[Contact]) -> list[Finding]:
-    """Everything that is wrong between records; places are looked up in ``lines``."""
-    return [
-        *_people(registry, lines, contacts),
-        *_institutions(registry, lines),
-        *itertools.chain.from_iterable(_contribution(registry, lines, c) for c in registry.contributions.values()),
-        *_addresses(registry, lines),
-    ]
+def check_registry(registry: Registry, places: Lines, contacts: Mapping[int, Contact]) -> list[Finding]:
+    """Everything that is wrong between records and inside them.
 
-
-def _finding(
-    lines: Lines, file: str, keys: tuple[Any, ...], rule: str, message: str, value: object = "",
-    severity: Severity = "error", contribution: str = "",
-) -> Finding:  # fmt: skip
-    line = next((lines[file, keys[:n]] for n in range(len(keys), 0, -1) if (file, keys[:n]) in lines), None)
-    key = ".".join(str(k) for k in keys)
-    return Finding(rule, severity, message, contribution, file, line, key, str(value))
-
-
-def _people(registry: Registry, lines: Lines, contacts: Sequence[Contact]) -> Iterator[Finding]:
+    Args:
+        registry: the records that could be read, by file name.
+        places: where each key stands, as the loader found it.
+        contacts: private contacts by their position in their file; may be empty.
+    """
+    found = [*_settings(registry, _At(places, "settings.yaml")), *_duplicates(registry, places, contacts)]
     for person in registry.people.values():
-        file = f"people/{person.id}.yaml"
-        if person.orcid is not None and not is_valid_orcid(person.orcid):
-            message = "not a valid ORCID iD (four groups of four, ISO 7064 check digit)"
-            yield _finding(lines, file, ("orcid",), "orcid_invalid", message, person.orcid)
-        for position, name in enumerate(person.affiliations):
-            if name not in registry.institutions:
-                keys = ("affiliations", position)
-                yield _finding(lines, file, keys, "reference_dangling", "no such file in institutions/", name)
-        if person.same_as is not None:
-            other = registry.people.get(person.same_as)
-            if other is None or other.same_as is not None or other.id == person.id:
-                message = "expected the id of another person who is not merged away"
-                yield _finding(lines, file, ("same_as",), "same_as_invalid", message, person.same_as)
-    for contact in contacts:
-        if contact.person not in registry.people:
-            yield Finding(
-                "reference_dangling",
-                "error",
-                "no such file in people/",
-                file="private/contacts.yaml",
-                value=contact.person,
-            )
-    yield from _same_people(registry, lines, contacts)
-
-
-def _same_people(registry: Registry, lines: Lines, contacts: Sequence[Contact]) -> Iterator[Finding]:
-    """Pairs that may be one person: reported, and merged only by an explicit same_as."""
-    mails = {c.person: c.email.casefold().strip() for c in contacts}
-    people = [p for p in registry.people.values() if p.same_as is None]
-    seen: dict[tuple[str, str], Person] = {}
-    for person in people:
-        signs: list[tuple[str, str, Severity]] = [("name", key, "warning") for key in name_keys(person)]
-        if person.orcid:
-            signs.append(("ORCID iD", person.orcid.rsplit("/", 1)[-1], "error"))
-        if person.id in mails:
-            signs.append(("e-mail address", mails[person.id], "warning"))
-        reported: set[str] = set()
-        for what, key, severity in signs:
-            other = seen.setdefault((what, key), person)
-            if other is not person and other.id not in reported:
-                reported.add(other.id)
-                message = f"same {what} as {other.id}: one person? Then set same_as in one of the two files"
-                yield _finding(
-                    lines,
-                    f"people/{person.id}.yaml",
-                    ("id",),
-                    "person_twice",
-                    message,
-                    "",
-                    severity,
-                )
-
-
-def name_keys(person: Person) -> set[str]:
-    """Spellings under which one person may stand twice: no diacritics, any order, umlauts either way."""
-    words = " ".join(filter(None, (person.given, person.particle, person.family)))
-    return {_folded(words), _folded(words.casefold().translate(_UMLAUTS))}
-
-
-def _folded(words: str) -> str:
-    plain = unicodedata.normalize("NFKD", words.casefold().translate(_LETTERS))
-    letters = "".join(c for c in plain if not unicodedata.combining(c))
-    return " ".join(sorted(re.sub(r"[^\w\s]", " ", letters).split()))
-
-
-def _institutions(registry: Registry, lines: Lines) -> Iterator[Finding]:
+        found += _person(registry, person, _At(places, f"people/{person.id}.yaml"))
     for institution in registry.institutions.values():
-        if institution.ror is not None and not is_valid_ror(institution.ror):
-            message = "not a valid ROR id (0, six characters, two check digits)"
-            file = f"institutions/{institution.id}.yaml"
-            yield _finding(lines, file, ("ror",), "ror_invalid", message, institution.ror)
+        at = _At(places, f"institutions/{institution.id}.yaml")
+        found += _identifiers(at, [("ror_invalid", ("ror",), institution.ror)])
+    for contribution in registry.contributions.values():
+        at = _At(places, f"contributions/{contribution.id}.yaml", contribution.id)
+        found += _contribution(registry, contribution, at)
+    known: set[str] = set()
+    for position, contact in contacts.items():
+        at = _At(places, CONTACTS)
+        found += _references(at, [((position, "person"), contact.person)], registry.people, "people")
+        if contact.person in known:
+            found.append(at((position, "person"), "contact_twice", "expected one entry per person", contact.person))
+        known.add(contact.person)
+    return [*found, *_addresses(registry, places)]
 
 
-def _contribution(registry: Registry, lines: Lines, contribution: Contribution) -> Iterator[Finding]:
-    file = f"contributions/{contribution.id}.yaml"
+def nearest_line(places: Mapping[tuple[str, ...], int], keys: Iterable[object]) -> int | None:
+    """Line of a key, or of what it should stand in when it is missing; None for a file that can't be parsed."""
+    path = tuple(map(str, keys))
+    return next((places[path[:n]] for n in range(len(path), -1, -1) if path[:n] in places), None)
 
-    def found(
-        keys: tuple[Any, ...],
-        rule: str,
-        message: str,
-        value: object = "",
-        severity: Severity = "error",
-    ) -> Finding:
-        return _finding(lines, file, keys, rule, message, value, severity, contribution.id)
 
-    people, places = registry.people, registry.institutions
-    kinds = [k.id for k in registry.settings.permissions]
-    references: list[tuple[tuple[Any, ...], str, Iterable[str], str]] = [
-        *((("owners", i), name, people, "people/") for i, name in enumerate(contribution.owners)),
-        *(
-            (("contributors", i, "person"), c.person, people, "people/")
-            for i, c in enumerate(contribution.contributors)
-        ),
-        *((("institutions", i), name, places, "institutions/") for i, name in enumerate(contribution.institutions)),
-        *((("permissions", i, "id"), p.id, kinds, "settings.yaml") for i, p in enumerate(contribution.permissions)),
+@dataclass(frozen=True)
+class _At:
+    """Makes the findings about one file."""
+
+    places: Lines
+    file: str
+    contribution: str = ""
+
+    def __call__(
+        self, keys: Keys, rule: str, message: str, value: object = "", severity: Severity = "error"
+    ) -> Finding:  # fmt: skip
+        line = nearest_line(self.places.get(self.file, {}), keys)
+        key = ".".join(map(str, keys))
+        return Finding(rule, severity, message, self.contribution, self.file, line, key, str(value))
+
+
+def _is_time_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: a folder of zones such as "Europe"
+        return False
+    return True
+
+
+# Rule -> what is valid, and what was expected.
+_VALID: dict[str, tuple[Callable[[str], bool], str]] = {
+    "orcid_invalid": (is_valid_orcid, "expected an ORCID iD: four groups of four digits, the last a check digit or X"),
+    "ror_invalid": (is_valid_ror, "expected a ROR id: 0, six characters and two check digits"),
+    "doi_invalid": (is_valid_doi, "expected a DOI such as 10.1234/abc, without https://doi.org/"),
+    "spdx_invalid": (is_spdx_like, "expected an SPDX licence id such as CC-BY-4.0"),
+    "email_invalid": (lambda text: EMAIL.fullmatch(text) is not None, "expected an e-mail address"),
+    "time_zone_unknown": (_is_time_zone, "expected a time zone such as UTC or Europe/Berlin"),
+    "unit_unknown": (UNITS.__contains__, f"expected a unit, one of {', '.join(UNITS)}"),
+}
+
+
+def _identifiers(at: _At, given: Iterable[tuple[str, Keys, str | None]]) -> Iterator[Finding]:
+    """Findings for (rule, keys, value) whose value is given and not valid."""
+    for rule, keys, value in given:
+        is_valid, expected = _VALID[rule]
+        if value is not None and not is_valid(value):
+            yield at(keys, rule, expected, value)
+
+
+def _references(
+    at: _At, given: Iterable[tuple[Keys, str]], known: Collection[str], folder: str
+) -> Iterator[Finding]:  # fmt: skip
+    """Findings for ids that no record of the folder has; folder "" stands for the settings' options."""
+    for keys, name in given:
+        if name in known:
+            continue
+        message = f"expected one of {', '.join(known)} (see settings.yaml)"
+        if folder:
+            file = f"{folder}/{name}.yaml"
+            broken = file in at.places
+            message = f"{file} has errors of its own" if broken else f"expected a record in {folder}/; no file {file}"
+        yield at(keys, "reference_dangling", message, name)
+
+
+def _listed_twice(at: _At, given: Iterable[tuple[Keys, str]]) -> Iterator[Finding]:
+    seen: set[str] = set()
+    for keys, name in given:
+        if name in seen:
+            yield at(keys, "listed_twice", "expected every entry once; remove this one", name)
+        seen.add(name)
+
+
+def _settings(registry: Registry, at: _At) -> Iterator[Finding]:
+    settings, dataset = registry.settings, registry.settings.dataset
+    terms, funding = settings.interim_terms, dataset.funding
+    yield from _identifiers(
+        at,
+        [
+            ("time_zone_unknown", ("time_zone",), settings.time_zone),
+            ("spdx_invalid", ("licence_spdx",), settings.licence_spdx),
+            ("doi_invalid", ("dataset", "doi"), dataset.doi),
+            ("ror_invalid", ("dataset", "publisher_ror"), dataset.publisher_ror),
+            ("email_invalid", ("dataset", "contact_email"), dataset.contact_email),
+            *(("spdx_invalid", ("interim_terms", i, "spdx"), term.spdx) for i, term in enumerate(terms)),
+            *(("ror_invalid", ("dataset", "funding", i, "ror"), grant.ror) for i, grant in enumerate(funding)),
+        ],
+    )
+    yield from _listed_twice(at, [(("permissions", i, "id"), p.id) for i, p in enumerate(settings.permissions)])
+    yield from _listed_twice(at, [(("interim_terms", i, "id"), t.id) for i, t in enumerate(terms)])
+
+
+def _person(registry: Registry, person: Person, at: _At) -> Iterator[Finding]:
+    yield from _identifiers(at, [("orcid_invalid", ("orcid",), person.orcid)])
+    affiliations: list[tuple[Keys, str]] = [(("affiliations", i), a) for i, a in enumerate(person.affiliations)]
+    yield from _references(at, affiliations, registry.institutions, "institutions")
+    yield from _listed_twice(at, affiliations)
+    if person.same_as is None:
+        return
+    other = registry.people.get(person.same_as)
+    if other is None or other.same_as is not None:
+        message = "expected the id of another person who has no same_as of their own"
+        yield at(("same_as",), "same_as_invalid", message, person.same_as)
+    elif person.orcid and other.orcid and bare_orcid(person.orcid) != bare_orcid(other.orcid):
+        message = f"two different ORCID iDs for one person; {other.id} has {other.orcid}"
+        yield at(("orcid",), "orcid_conflict", message, person.orcid)
+
+
+def _duplicates(registry: Registry, places: Lines, contacts: Mapping[int, Contact]) -> Iterator[Finding]:
+    mails = {c.person: c.email for c in contacts.values()}
+    for pair in same_people(registry.people.values(), mails):
+        at = _At(places, f"people/{pair.other.id}.yaml")
+        message = f"same {pair.sign} as {pair.first.id}; if they are one person, set same_as in one of the two files"
+        if pair.certain:
+            yield at(("orcid",), "person_twice", message, pair.other.orcid)
+        else:
+            yield at(("id",), "person_twice", message, pair.other.id, "warning")
+
+
+def _contribution(registry: Registry, contribution: Contribution, at: _At) -> Iterator[Finding]:
+    owners: list[tuple[Keys, str]] = [(("owners", i), name) for i, name in enumerate(contribution.owners)]
+    others: list[tuple[Keys, str]] = [
+        (("contributors", i, "person"), c.person) for i, c in enumerate(contribution.contributors)
     ]
-    terms = {t.id for t in registry.settings.interim_terms}
-    if contribution.interim_terms is not None:
-        references.append(
-            (
-                ("interim_terms",),
-                contribution.interim_terms,
-                terms,
-                "settings.yaml",
-            )
-        )
-    for keys, name, known, where in references:
-        if name not in known:
-            yield found(keys, "reference_dangling", f"not found in {where}", name)
-    if contribution.interim_terms == "other" and not contribution.interim_terms_text:
-        yield found(("interim_terms",), "interim_terms_text_missing", "other terms need interim_terms_text")
-    for i, doi in enumerate(contribution.attribution.cite_dois):
-        if not is_valid_doi(doi):
-            yield found(
-                ("attribution", "cite_dois", i),
-                "doi_invalid",
-                "expected a DOI such as 10.1234/abc",
-                doi,
-            )
-    yield from _declared(contribution, found)
-    yield from _history(registry, contribution, found)
+    places: list[tuple[Keys, str]] = [(("institutions", i), name) for i, name in enumerate(contribution.institutions)]
+    given: list[tuple[Keys, str]] = [(("permissions", i, "id"), p.id) for i, p in enumerate(contribution.permissions)]
+    terms = contribution.interim_terms
+    yield from _references(at, owners + others, registry.people, "people")
+    yield from _references(at, places, registry.institutions, "institutions")
+    yield from _references(at, given, [k.id for k in registry.settings.permissions], "")
+    if terms is not None:
+        yield from _references(at, [(("interim_terms",), terms)], [t.id for t in registry.settings.interim_terms], "")
+    for entries in (owners, places, given):
+        yield from _listed_twice(at, entries)
+    if terms == "other" and not contribution.interim_terms_text:
+        yield at(("interim_terms",), "interim_terms_text_missing", "other terms need interim_terms_text", terms)
+    attribution = contribution.attribution
+    yield from _identifiers(
+        at,
+        [
+            *(("doi_invalid", ("attribution", "cite_dois", i), d) for i, d in enumerate(attribution.cite_dois)),
+            *(("ror_invalid", ("attribution", "funding", i, "ror"), f.ror) for i, f in enumerate(attribution.funding)),
+        ],
+    )
+    yield from _readable(contribution, at)
+    yield from _history(contribution.history, at)
+    yield from _agreement(registry, contribution, at)
 
 
-def _declared(contribution: Contribution, found: Any) -> Iterator[Finding]:
-    declared = contribution.declared
-    units = {("declared", "column_units", c): u for c, u in declared.column_units.items()}
-    if declared.pixel_size is not None:
-        units[("declared", "pixel_size", "unit")] = declared.pixel_size.unit
-    for keys, unit in units.items():
-        if unit not in _UNITS:
-            yield found(keys, "unit_unknown", f"expected one of {', '.join(_UNITS)}", unit)
-    if declared.time_zone is not None:
-        try:
-            ZoneInfo(declared.time_zone)
-        except (ZoneInfoNotFoundError, ValueError):
-            message = "expected a time zone such as UTC or Europe/Berlin"
-            yield found(("declared", "time_zone"), "time_zone_unknown", message, declared.time_zone)
+def _readable(contribution: Contribution, at: _At) -> Iterator[Finding]:
+    """Values that a reader or a rule is chosen by."""
+    declared, source = contribution.declared, contribution.source
+    unit = declared.pixel_size.unit if declared.pixel_size else None
+    column = source.mapping.get("pixel_size") if source else None
+    yield from _identifiers(
+        at,
+        [
+            ("time_zone_unknown", ("declared", "time_zone"), declared.time_zone),
+            ("unit_unknown", ("declared", "pixel_size", "unit"), unit),
+            ("unit_unknown", ("source", "mapping", "pixel_size", "unit"), column.unit if column else None),
+            *(("unit_unknown", ("declared", "column_units", c), u) for c, u in declared.column_units.items()),
+        ],
+    )
+    for keys, rule, value, enumeration in (
+        (("source", "format"), "format_unknown", source and source.format, "source_system"),
+        (("declared", "deployment_type"), "deployment_type_unknown", declared.deployment_type, "deployment_type"),
+    ):
+        known = schema.enumerations()[enumeration]
+        if value is not None and value not in known:
+            yield at(keys, rule, f"expected one of {', '.join(known)}", value)
 
 
-def _history(registry: Registry, contribution: Contribution, found: Any) -> Iterator[Finding]:
-    events = contribution.history
-    for i, (before, after) in enumerate(itertools.pairwise(events), start=1):
-        if after.date < before.date:
-            yield found(
-                ("history", i, "date"),
-                "history_backwards",
-                "earlier than the event before it",
-                after.date,
-            )
-        if before.state == "revoked" and before.scope == "all":
-            yield found(
-                ("history", i),
-                "history_after_revocation",
-                "nothing follows a withdrawn permission",
-                after.state,
-            )
-        elif (
-            after.state != "revoked"
-            and before.state != "revoked"
-            and _ORDER.index(after.state) < _ORDER.index(before.state)
-        ):
-            yield found(
-                ("history", i, "state"),
-                "history_backwards",
-                f"{after.state} can't follow {before.state}",
-            )
-    if contribution.state == "pledged":
+def _history(events: tuple[Event, ...], at: _At) -> Iterator[Finding]:
+    reached, withdrawn = "", False
+    for i, event in enumerate(events):
+        if i and event.date < events[i - 1].date:
+            message = f"expected {events[i - 1].date} or later, as the event before it"
+            yield at(("history", i, "date"), "history_backwards", message, event.date)
+        if withdrawn:
+            yield at(("history", i), "history_after_revocation", "nothing follows a withdrawn permission", event.state)
+        elif event.state == "revoked":
+            withdrawn = event.scope == "all"
+        else:
+            if event.scope is not None:
+                yield at(("history", i, "scope"), "scope_out_of_place", "expected with state revoked only", event.scope)
+            if not reached and event.state not in _ORDER[:2]:
+                message = "expected pledged or agreed before it"
+                yield at(("history", i, "state"), "history_step_missing", message, event.state)
+            elif reached and _ORDER.index(event.state) < _ORDER.index(reached):
+                yield at(("history", i, "state"), "history_backwards", f"can't follow {reached}", event.state)
+            elif reached == "pledged" and event.state not in _ORDER[:2]:
+                yield at(("history", i, "state"), "history_step_missing", "expected agreed before it", event.state)
+            reached = event.state
+
+
+def _agreement(registry: Registry, contribution: Contribution, at: _At) -> Iterator[Finding]:
+    """What the signed form has to hold; a pledge has no form yet."""
+    if not any(event.state in _ORDER[1:] for event in contribution.history):
         return
     for key in ("form_id", "form_date", "permissions", "interim_terms"):
         if not getattr(contribution, key):
-            yield found((key,), "agreement_incomplete", "an agreed contribution needs this key")
-    if missing := registry.missing_mandatory(contribution):
+            yield at((key,), "agreement_incomplete", "an agreed contribution needs this key")
+    missing = registry.missing_mandatory(contribution)
+    if missing and contribution.permissions and not contribution.revoked:
         message = f"mandatory permission missing: {', '.join(missing)}; the data can't be taken"
-        yield found(("permissions",), "permission_missing", message, "", "warning")
+        yield at(("permissions",), "permission_missing", message, "", "warning")
 
 
-def _addresses(registry: Registry, lines: Lines) -> Iterator[Finding]:
-    """E-mail addresses in records that are published; they belong into private/contacts.yaml."""
-    groups: list[tuple[str, dict[str, Any]]] = [
-        ("people", dict(registry.people)), ("institutions", dict(registry.institutions)),
-        ("contributions", dict(registry.contributions)),
-    ]  # fmt: skip
-    for folder, records in groups:
-        for name, record in records.items():
-            for keys, text in _texts(record.model_dump(), ()):
-                for address in EMAIL.findall(text):
-                    message = "an e-mail address in a public record; it belongs into private/contacts.yaml"
-                    yield _finding(
-                        lines,
-                        f"{folder}/{name}.yaml",
-                        keys,
-                        "email_in_public_record",
-                        message,
-                        address,
-                    )
+def _addresses(registry: Registry, places: Lines) -> Iterator[Finding]:
+    """E-mail addresses in records that are published; only the dataset's own mailbox may be there."""
+    records: list[tuple[str, Any]] = [("settings.yaml", registry.settings)]
+    for folder, group in (
+        ("people", registry.people), ("institutions", registry.institutions),
+        ("contributions", registry.contributions),
+    ):  # fmt: skip
+        records += [(f"{folder}/{name}.yaml", record) for name, record in group.items()]
+    message = f"an e-mail address in a record that is published; it belongs into {CONTACTS}"
+    for file, record in records:
+        at = _At(places, file, getattr(record, "id", "") if file.startswith("contributions/") else "")
+        for keys, text in _texts(record.model_dump(), ()):
+            if (file, keys) != ("settings.yaml", ("dataset", "contact_email")):
+                yield from (at(keys, "email_in_public_record", message, found) for found in EMAIL.findall(text))
 
 
-def _texts(value: Any, keys: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], str]]:
+def _texts(value: Any, keys: Keys) -> Iterator[tuple[Keys, str]]:
+    """Every text below a record with its place, names of columns included."""
     if isinstance(value, str):
         yield keys, value
     elif isinstance(value, dict):
         for key, inner in value.items():
+            yield (*keys, key), key
             yield from _texts(inner, (*keys, key))
     elif isinstance(value, list | tuple):
         for position, inner in enumerate(value):

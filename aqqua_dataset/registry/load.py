@@ -1,185 +1,238 @@
 """Reads a registry folder: one YAML file per thing, every mistake named with file, line and key."""
 
-import datetime as dt
+import difflib
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from aqqua_dataset.findings import Finding
-from aqqua_dataset.registry.check import Lines, check_registry
-from aqqua_dataset.registry.models import (
-    Contact,
-    Contribution,
-    Institution,
-    Person,
-    Registry,
-    Settings,
-)
+from aqqua_dataset.registry.check import CONTACTS, UNREADABLE, Lines, check_registry, nearest_line
+from aqqua_dataset.registry.models import Contact, Contribution, Institution, Person, Record, Registry, Settings
 
-Record = TypeVar("Record", bound=BaseModel)
+R = TypeVar("R", bound=Record)
 
 
-class _Loader(yaml.SafeLoader):
-    """Safe YAML in which only true and false are truth values: NO is Norway and ON is Ontario."""
+# A registry holds thousands of files, and the parser in C reads them ten times as fast.
+_Safe: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|false)$"), list("tf"))
+class _Loader(_Safe):  # type: ignore[misc]
+    """Safe YAML without surprises: NO is Norway, 010 is not eight, 54:30 is no number, a date is checked later."""
 
+
+_Loader.yaml_implicit_resolvers = {}
+for _tag, _pattern, _first in (
+    ("null", r"~|null|", ["~", "n", ""]),
+    ("bool", r"true|false", ["t", "f"]),
+    ("int", r"[-+]?(?:0|[1-9][0-9]*)", list("-+0123456789")),
+    ("float", r"[-+]?(?:[0-9]*\.[0-9]+|[0-9]+\.)(?:[eE][-+]?[0-9]+)?", list("-+.0123456789")),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$"), _first)
+# More than any record needs; the parser in C dies of a hundred thousand levels.
+_DEEPEST = 20
+
+_A_DATE = "expected a date such as 2025-08-31"
 _EXPECTED = {
-    "extra_forbidden": "this key is not known; check its spelling",
     "missing": "this key is missing",
+    "string_type": "expected text; put numbers in quotes",
+    "string_too_short": "expected some text; leave the key out if there is none",
+    "tuple_type": "expected a list, such as [one, two]",
+    "date_type": _A_DATE,
+    "date_from_datetime_parsing": _A_DATE,
+    "date_from_datetime_inexact": _A_DATE,
 }
+_FORMS = {"country": "expected a country code of two capitals, such as DE", "email": "expected an e-mail address"}
+_SLUG = "expected lower-case letters and digits with single hyphens between them, such as anna-lindqvist"
 
 
 def load_registry(folder: Path) -> tuple[Registry | None, list[Finding]]:
-    """The registry and everything that is wrong with it.
+    """The registry and everything that is wrong with it, in one run.
 
-    A file with an error is left out and reported; the rest is still validated as a whole. The
-    registry is None only when the settings can't be read.
+    A file with an error is left out and reported, and so is a contribution that no stage could read;
+    the rest is still checked as a whole. The registry is None only when the settings can't be read.
     """
-    findings: list[Finding] = []
-    lines: Lines = {}
-    settings = _read_file(folder, folder / "settings.yaml", Settings, findings, lines)
+    files = _Files(folder)
+    settings = files.record("settings.yaml", Settings)
+    people = files.records("people", Person)
+    institutions = files.records("institutions", Institution)
+    contributions = files.records("contributions", Contribution)
+    contacts = files.contacts()
     if settings is None:
-        return None, findings
+        return None, files.findings
     registry = Registry(
-        settings=settings,
-        people=_read_folder(folder, "people", Person, findings, lines),
-        institutions=_read_folder(folder, "institutions", Institution, findings, lines),
-        contributions=_read_folder(folder, "contributions", Contribution, findings, lines),
-    )
-    contacts = load_contacts(folder, findings)
-    return registry, findings + check_registry(registry, lines, contacts)
+        settings=settings, people=people, institutions=institutions, contributions=contributions
+    )  # fmt: skip
+    found = check_registry(registry, files.lines, contacts)
+    unreadable = {f.contribution for f in found if f.rule in UNREADABLE}
+    usable = {name: c for name, c in contributions.items() if name not in unreadable}
+    return registry.model_copy(update={"contributions": usable}), files.findings + found
 
 
-def load_contacts(folder: Path, findings: list[Finding]) -> list[Contact]:
-    """Private contact data, where there are any; only the check for duplicate people looks at them."""
-    path = folder / "private" / "contacts.yaml"
-    if not path.exists():
-        return []
-    parsed = _parse(folder, path, findings)
-    if parsed is None:
-        return []
-    return [c for entry in parsed[0] or [] if (c := _validate(folder, path, Contact, entry, {}, findings))]
+def load_contacts(folder: Path) -> tuple[list[Contact], list[Finding]]:
+    """Private contact data and what is wrong with them; nothing of either where the file isn't there."""
+    files = _Files(folder)
+    contacts = files.contacts()
+    return list(contacts.values()), files.findings
 
 
-def _read_folder(
-    folder: Path, name: str, model: type[Record], findings: list[Finding], lines: Lines
-) -> dict[str, Record]:
-    found: dict[str, Record] = {}
-    for path in sorted((folder / name).glob("*.yaml")):
-        record = _read_file(folder, path, model, findings, lines)
-        if record is None:
-            continue
-        identity = str(getattr(record, "id"))  # noqa: B009 - every record of these folders has an id
-        if identity != path.stem:
-            message = f"the id is {identity!r}, but the file is named {path.stem!r}; they must be equal"
-            place = lines.get((path.relative_to(folder).as_posix(), ("id",)))
-            findings.append(
-                Finding(
-                    "id_differs_from_file",
-                    "error",
-                    message,
-                    file=f"{name}/{path.name}",
-                    line=place,
-                    key="id",
-                )
-            )
-        found[path.stem] = record
-    return found
+@dataclass
+class _Files:
+    """The files of one registry folder: what was wrong with them, and the line of every key."""
 
+    folder: Path
+    findings: list[Finding] = field(default_factory=list)
+    lines: Lines = field(default_factory=dict)
 
-def _read_file(folder: Path, path: Path, model: type[Record], findings: list[Finding], lines: Lines) -> Record | None:
-    if not path.exists():
-        message = "the file is missing"
-        findings.append(Finding("file_missing", "error", message, file=path.relative_to(folder).as_posix()))
+    def error(
+        self, file: str, rule: str, message: str, line: int | None = None, key: str = "", value: str = ""
+    ) -> None:
+        self.findings.append(Finding(rule, "error", message, file=file, line=line, key=key, value=value))
+
+    def records(self, name: str, model: type[R]) -> dict[str, R]:
+        """The records of a folder by id; a file that can't be taken for a record is reported."""
+        found: dict[str, R] = {}
+        if not (self.folder / name).is_dir():
+            message = "expected a folder of this name; without it there are no such records"
+            self.findings.append(Finding("folder_missing", "warning", message, file=name))
+            return found
+        for path in sorted((self.folder / name).iterdir()):
+            file = f"{name}/{path.name}"
+            if path.suffix != ".yaml":
+                if path.suffix.lower() in (".yml", ".yaml"):
+                    self.error(file, "file_ignored", f"not read; expected the name {path.stem}.yaml")
+                continue
+            record = self.record(file, model)
+            if record is None:
+                continue
+            identity = str(record.model_dump()["id"])
+            if identity == path.stem:
+                found[identity] = record
+            else:
+                message = f"expected the file's name, {path.stem}"
+                self.error(file, "id_differs_from_file", message, self.lines[file].get(("id",)), "id", identity)
+        return found
+
+    def record(self, file: str, model: type[R]) -> R | None:
+        """One file as a record, or None with findings."""
+        before = len(self.findings)
+        values = self.values(file)
+        if values is None and len(self.findings) > before:
+            return None
+        record = self.validated(file, model, values)
+        return record if len(self.findings) == before else None
+
+    def contacts(self) -> dict[int, Contact]:
+        """The private contacts by their position in the file; the file is optional."""
+        if not (self.folder / CONTACTS).exists():
+            return {}
+        entries = self.values(CONTACTS)
+        if entries is None:
+            return {}
+        if not isinstance(entries, list):
+            self.error(CONTACTS, "not_a_list", "expected a list of entries with person and email", 1)
+            return {}
+        found = {i: self.validated(CONTACTS, Contact, entry, (i,)) for i, entry in enumerate(entries)}
+        return {i: contact for i, contact in found.items() if contact is not None}
+
+    def values(self, file: str) -> Any:
+        """What a file holds, and in ``lines`` where; None with a finding when it can't be parsed."""
+        places = self.lines.setdefault(file, {})
+        try:
+            text = (self.folder / file).read_text(encoding="utf-8")
+            _only_plain(text)
+            loader = _Loader(text)
+            node = loader.get_single_node()
+            repeated = _places(node, (), places) if node else []
+            values = loader.construct_document(node) if node else None
+        except (FileNotFoundError, IsADirectoryError):
+            self.error(file, "file_missing", "expected a file of this name")
+        except UnicodeDecodeError as error:
+            self.error(file, "not_utf8", f"expected text in UTF-8 ({error.reason} at byte {error.start})")
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            message = f"not readable as YAML: {getattr(error, 'problem', None) or error}"
+            self.error(file, "yaml_syntax", message, mark.line + 1 if mark else None)
+        except ValueError as error:  # a number of thousands of digits
+            self.error(file, "yaml_syntax", f"not readable as YAML: {error}")
+        else:
+            for key, line in repeated:
+                self.error(file, "key_repeated", "the key stands twice; keep one", line, key)
+            return values
+        places.clear()
         return None
-    parsed = _parse(folder, path, findings)
-    if parsed is None:
+
+    def validated(self, file: str, model: type[R], values: Any, within: tuple[int, ...] = ()) -> R | None:
+        """Values as a record of the model, or None with one finding per mistake."""
+        places = self.lines[file]
+        if not isinstance(values, dict):
+            self.error(file, "not_a_record", "expected keys with values", nearest_line(places, within) or 1)
+            return None
+        try:
+            return model.model_validate(values)
+        except ValidationError as error:
+            for problem in error.errors():
+                at = (*within, *problem["loc"])
+                # What stands in the private file is not repeated in a message.
+                value = "" if file == CONTACTS else _shown(problem)
+                key = ".".join(map(str, at))
+                self.error(file, "record_invalid", _expected(problem), nearest_line(places, at), key, value)
         return None
-    values, places = parsed
-    lines.update({(path.relative_to(folder).as_posix(), key): line for key, line in places.items()})
-    return _validate(folder, path, model, values, places, findings)
 
 
-def _parse(folder: Path, path: Path, findings: list[Finding]) -> tuple[Any, dict[tuple[Any, ...], int]] | None:
-    """The file's values and the line of every key, or None with a finding."""
-    name = path.relative_to(folder).as_posix()
-    try:
-        text = path.read_text(encoding="utf-8")
-        node = yaml.compose(text, Loader=_Loader)
-        places: dict[tuple[Any, ...], int] = {}
-        repeated = _places(node, (), places)
-        for key, line in repeated:
-            findings.append(
-                Finding(
-                    "key_repeated",
-                    "error",
-                    "the key stands twice; keep one",
-                    file=name,
-                    line=line,
-                    key=key,
-                )
-            )
-        return (None if repeated else yaml.load(text, Loader=_Loader)), places
-    except UnicodeDecodeError as error:
-        findings.append(Finding("not_utf8", "error", f"expected UTF-8 text ({error})", file=name))
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        message = f"not readable as YAML: {getattr(error, 'problem', None) or error}"
-        findings.append(Finding("yaml_syntax", "error", message, file=name, line=mark.line + 1 if mark else None))
-    return None
+def _only_plain(text: str) -> None:
+    """Goes over a text's YAML events, before anything is built from them.
+
+    Raises:
+        yaml.MarkedYAMLError: something that a record never needs and that can hide or multiply content.
+    """
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        problem = f"nested deeper than {_DEEPEST} levels" if depth > _DEEPEST else None
+        if any(getattr(event, name, None) for name in ("anchor", "tag")):
+            problem = "anchors (&), aliases (*) and tags (!) are not used here; put a text with such a sign in quotes"
+        if problem:
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)  # type: ignore[arg-type]
 
 
-def _places(node: Any, path: tuple[Any, ...], places: dict[tuple[Any, ...], int]) -> list[tuple[str, int]]:
-    """Fills in the line of every key and item below a node; returns keys that stand twice."""
-    repeated = []
+def _places(node: yaml.Node, path: tuple[str, ...], places: dict[tuple[str, ...], int]) -> list[tuple[str, int]]:
+    """Fills in the line of every key and item from a node on; returns the keys that stand twice."""
+    repeated: list[tuple[str, int]] = []
+    places.setdefault(path, node.start_mark.line + 1)
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
-            here = (*path, key.value)
+            here = (*path, str(key.value))
             if here in places:
-                repeated.append((str(key.value), key.start_mark.line + 1))
+                repeated.append((".".join(here), key.start_mark.line + 1))
             places[here] = key.start_mark.line + 1
             repeated += _places(value, here, places)
     elif isinstance(node, yaml.SequenceNode):
         for position, value in enumerate(node.value):
-            places[(*path, position)] = value.start_mark.line + 1
-            repeated += _places(value, (*path, position), places)
+            repeated += _places(value, (*path, str(position)), places)
     return repeated
 
 
-def _validate(
-    folder: Path, path: Path, model: type[Record], values: Any, places: dict[tuple[Any, ...], int],
-    findings: list[Finding],
-) -> Record | None:  # fmt: skip
-    name = path.relative_to(folder).as_posix()
-    if not isinstance(values, dict):
-        if values is not None or not places:
-            findings.append(Finding("not_a_record", "error", "expected keys with values", file=name))
-        return None
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        for problem in error.errors():
-            at = tuple(problem["loc"])
-            line = next((places[at[:n]] for n in range(len(at), 0, -1) if at[:n] in places), 1)
-            message = _EXPECTED.get(problem["type"], problem["msg"])
-            findings.append(
-                Finding(
-                    "record_invalid", "error", message, file=name, line=line,
-                    key=".".join(str(p) for p in at), value=_shown(problem["input"]),
-                )
-            )  # fmt: skip
-    return None
+def _expected(problem: ErrorDetails) -> str:
+    """What was expected, in words for a person who writes the file."""
+    kind, key = problem["type"], str(problem["loc"][-1] if problem["loc"] else "")
+    if kind == "extra_forbidden":
+        close = difflib.get_close_matches(key, _KEYS, n=1)
+        return f"unknown key; did you mean {close[0]}?" if close else "unknown key; see the README of the example"
+    if kind == "string_pattern_mismatch":
+        return _FORMS.get(key, _SLUG)
+    return _EXPECTED.get(kind, problem["msg"].removeprefix("Value error, "))
 
 
-def _shown(value: Any) -> str:
+_KEYS = sorted({name for model in Record.__subclasses__() for name in model.model_fields})
+
+
+def _shown(problem: Mapping[str, Any]) -> str:
     """The offending value, if it is a plain one."""
-    return str(value)[:200] if isinstance(value, str | int | float | bool | dt.date) else ""
+    value = problem["input"]
+    return str(value)[:200] if isinstance(value, str | int | float) else ""

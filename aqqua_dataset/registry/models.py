@@ -15,13 +15,13 @@ Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 class Record(BaseModel):
-    """Base of all registry records: frozen, no unknown keys."""
+    """Base of all registry records: frozen, no unknown keys, no numbers that are none."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Consent(StrEnum):
-    """How a person agreed to be named (``design: release, 3.5``)."""
+    """How a person agreed to be named."""
 
     AUTHOR = "author"
     CONSORTIUM_ONLY = "consortium_only"
@@ -127,9 +127,9 @@ class Source(Record):
 
 
 class Quantity(Record):
-    """A number with its unit in words, as the form asks for it."""
+    """A size with its unit in words, as the form asks for it."""
 
-    value: float
+    value: Annotated[float, Field(gt=0)]
     unit: Text
 
 
@@ -139,8 +139,8 @@ class Declared(Record):
     instrument: Text | None = None
     pixel_size: Quantity | None = None
     column_units: dict[str, Text] = {}
-    latitude: float | None = None
-    longitude: float | None = None
+    latitude: Annotated[float, Field(ge=-90, le=90)] | None = None
+    longitude: Annotated[float, Field(ge=-180, le=360)] | None = None
     depth_min_m: float | None = None
     depth_max_m: float | None = None
     time_zone: Text | None = None
@@ -215,15 +215,6 @@ class InterimTerm(Record):
     spdx: Text | None = None
 
 
-class Funder(Record):
-    """A grant that funded the collection itself."""
-
-    funder: Text
-    ror: str | None = None
-    award_number: Text | None = None
-    award_title: Text | None = None
-
-
 class DatasetRecord(Record):
     """What is said of the dataset as a whole in the DOI record, the cards and the landing page."""
 
@@ -237,7 +228,7 @@ class DatasetRecord(Record):
     contact_email: Text
     keywords: tuple[Text, ...] = ()
     language: Text = "en"
-    funding: tuple[Funder, ...] = ()
+    funding: tuple[Funding, ...] = ()
 
 
 class Settings(Record):

@@ -111,7 +111,8 @@ def attribution_markdown(rows: list[dict[str, object]], facts: ReleaseFacts) -> 
     if not grants_licence(facts):
         lines += ["Nothing is licensed by this release. The licences named are those of the public release.", ""]
     for row in rows:
-        credit = f"{_indented(row['attributed_to'])} ({row['images_credited']:,} images)"
+        images = f"{row['images_credited']:,} image{'' if row['images_credited'] == 1 else 's'}"
+        credit = f"{_indented(row['attributed_to'])} ({images})"
         lines += [f"## {' '.join(str(row['title']).split())}", "", f"- Credit: {credit}"]
         if row["attribution_state"] == "pending":
             lines.append("- The owner's own wording is still to come.")

@@ -16,7 +16,7 @@ from datacite import schema45
 
 from aqqua_dataset.privacy import EMAIL
 from aqqua_dataset.registry.identifiers import is_valid_doi, is_valid_orcid, is_valid_ror
-from aqqua_dataset.registry.models import Funder, Funding, Registry, Settings
+from aqqua_dataset.registry.models import Funding, Registry, Settings
 from aqqua_dataset.release.attribution import grants_licence
 from aqqua_dataset.release.facts import ReleaseFacts
 from aqqua_dataset.release.people import Author, AuthorList, institution_key, orcid_url, ror_url
@@ -157,7 +157,7 @@ def _related(registry: Registry, authors: AuthorList) -> list[dict[str, str]]:
 
 def _funding(registry: Registry, authors: AuthorList) -> list[dict[str, str]]:
     """The collection's grants, then those of the credited contributions, each once."""
-    grants: list[Funder | Funding] = [*registry.settings.dataset.funding]
+    grants: list[Funding] = [*registry.settings.dataset.funding]
     for name in authors.contributions:
         grants += registry.contributions[name].attribution.funding
     found: dict[tuple[str, ...], dict[str, str]] = {}

@@ -18,7 +18,7 @@ import pandas as pd
 from aqqua_dataset.findings import Finding
 from aqqua_dataset.registry.models import Source
 from aqqua_dataset.sources import Report, text, with_locator
-from aqqua_dataset.transfer.delivery import Delivery, broken_zips
+from aqqua_dataset.transfer.delivery import Delivery, broken_zips, join_inside
 
 _TABLE = re.compile(r"ecotaxa.*\.(tsv|txt)", re.IGNORECASE)
 _TYPE_CELL = re.compile(r"\s*(\[\w\])?\s*")
@@ -47,11 +47,8 @@ def read(delivery: Delivery, source: Source, report: Report) -> Iterator[pd.Data
 
 def _read_table(delivery: Delivery, path: str, report: Report) -> Iterator[pd.DataFrame]:
     encoding = text.encoding_of(delivery, path)
-    delivered = [c.strip(" \t\r\n").lower() for c in text.header_of(delivery, path, "\t", encoding)]
-    names = text.unique_names(delivered)
-    if repeated := [name for name, cell in zip(names, delivered, strict=True) if name != cell and cell]:
-        message = "column names stand twice in the header; the later ones were renamed"
-        report(Finding("column_repeated", "warning", message, file=path, line=1, value=", ".join(repeated)))
+    delivered = [c.strip().lower() for c in text.header_of(delivery, path, "\t", encoding)]
+    names = text.unique_names(delivered, path, report)
     if missing := [c for c in ("object_id", "img_file_name") if c not in names]:
         message = f"no column {' and '.join(missing)}: not a table of images, not read"
         report(Finding("not_an_image_table", "warning", message, file=path, line=1))
@@ -68,15 +65,16 @@ def _read_table(delivery: Delivery, path: str, report: Report) -> Iterator[pd.Da
 
 def _locate(delivery: Delivery, path: str, chunk: text.TextChunk) -> pd.DataFrame:
     rows = chunk.rows.apply(lambda column: column.str.strip()).replace("", pd.NA)
+    blank = rows.isna().all(axis=1) & (chunk.extra == "")
     rows["aqqua_line"] = chunk.lines
     rows["aqqua_flags"] = chunk.short.map({True: "ROW_SHORT", False: ""})
     rows["aqqua_value"] = chunk.extra
-    rows = rows[~_is_type_row(chunk)].reset_index(drop=True)
+    rows = rows[~blank & ~_is_type_row(chunk)].reset_index(drop=True)
     rows["aqqua_table"] = path
     rows["aqqua_object_id"] = rows["object_id"]
     rows["aqqua_image_file"] = rows["img_file_name"]
     rank = rows["img_rank"] if "img_rank" in rows else pd.Series(pd.NA, rows.index, dtype="str")
-    rows["aqqua_rank"] = pd.to_numeric(rank, errors="coerce").round()
+    rows["aqqua_rank"] = text.ranks(rank)
     rows["aqqua_path"] = _paths(delivery, path, rows["img_file_name"])
     reason = pd.Series(pd.NA, rows.index, dtype="str")
     reason = reason.mask(rows["img_file_name"].isna(), "image_file_missing_in_row")
@@ -98,15 +96,10 @@ def _is_type_row(chunk: text.TextChunk) -> pd.Series:
 
 def _paths(delivery: Delivery, table: str, files: pd.Series) -> pd.Series:
     """Path of each image inside the delivery, relative to its table; another case of letters is found."""
-    outer, bang, inner = table.rpartition("!/")
-    folder = posixpath.dirname(inner if bang else table)
+    folder = table.removesuffix(posixpath.basename(table))
     known = {}
     for file in files.dropna().unique():
-        relative = posixpath.normpath(posixpath.join(folder, file.replace("\\", "/")))
-        if relative.startswith(("../", "/")):
-            continue  # never read outside the delivery
-        directory, name = posixpath.split(relative)
-        siblings = delivery.names(f"{outer}!/{directory}" if bang else directory)
-        exact = f"{outer}!/{relative}" if bang else relative
-        known[file] = siblings.get(name.casefold(), exact)
+        path = join_inside(folder, file)
+        if path is not None:
+            known[file] = delivery.find(path) or path
     return files.map(known).astype("str")

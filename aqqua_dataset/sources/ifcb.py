@@ -10,18 +10,20 @@ Checked against pyifcb's test bins of 2012, 2015 and 2017 and a ClassiPyR bin of
 
 import posixpath
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 
-import numpy as np
 import pandas as pd
 
 from aqqua_dataset.findings import Finding
 from aqqua_dataset.registry.models import Source
 from aqqua_dataset.sources import Report, with_locator
-from aqqua_dataset.transfer.delivery import Delivery, broken_zips
+from aqqua_dataset.transfer.delivery import DeliveredFile, Delivery, broken_zips
 
-_BIN = re.compile(r"(?:IFCB\d+_\d{4}_\d{3}_\d{6}|D\d{8}T\d{6}_IFCB\d+)")
+_BIN = re.compile(r"IFCB(?P<old>\d+)_\d{4}_\d{3}_\d{6}|D\d{8}T\d{6}_IFCB(?P<new>\d+)", re.ASCII)
 _ENDINGS = (".hdr", ".adc", ".roi")
 _V1 = (
     "trigger", "processing_end_time", "fluorescence_low", "fluorescence_high", "scattering_low", "scattering_high",
@@ -35,7 +37,13 @@ _V2 = (
 )  # fmt: skip
 _WHOLE = ("trigger", "roi_x", "roi_y", "roi_width", "roi_height", "start_byte")
 _OLD_HEADER = ("temperature", "humidity", "binarize_thresh", "pmt1hv", "pmt2hv", "blob_size_thresh")
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_ENTRY = re.compile(r"\s*(.*?\S)\s*[:=]\s*(.*?)\s*")
+_ENTRY_BARE = re.compile(r"\s*(\D*?[^\W\d])\s+(-?[\d.]+)\s*")  # "syringe number 75"
 _ROWS_PER_CHUNK = 5_000
+_MOST_CELLS = 64  # of a line; real ones have up to 26
+_MOST_PIXELS_ASIDE = 65_535
+_PADDING_BYTES = 2  # of an old .roi without regions
 
 
 @dataclass(frozen=True)
@@ -46,6 +54,11 @@ class Bin:
     place: str
     paths: dict[str, str]
     sizes: dict[str, int]
+
+    @property
+    def old(self) -> bool:
+        """Whether the bin is of an instrument of the first generation."""
+        return self.stem.startswith("IFCB")
 
     def path(self, ending: str) -> str:
         """Where the file is, or would be if it had been delivered."""
@@ -80,21 +93,25 @@ def _stem(path: str) -> str | None:
 
 
 def _bins(delivery: Delivery, report: Report) -> Iterator[Bin]:
-    found: dict[str, Bin] = {}
+    """The bins one after the other; files come in the order of their paths, so a bin's stand together."""
+    for key, group in groupby(_parts(delivery, report), key=itemgetter(0)):
+        files = {ending: file for _, ending, file in group}
+        stem = posixpath.basename(key)
+        paths, sizes = {e: f.path for e, f in files.items()}, {e: f.size for e, f in files.items()}
+        yield Bin(stem, key.removesuffix(stem), paths, sizes)
+
+
+def _parts(delivery: Delivery, report: Report) -> Iterator[tuple[str, str, DeliveredFile]]:
+    """The files of bins: path without its ending, ending, file."""
     for file in delivery.files():
-        ending = posixpath.splitext(file.path)[1].lower()
-        if ending not in _ENDINGS:
+        key, ending = posixpath.splitext(file.path)
+        if ending.lower() not in _ENDINGS:
             continue
-        stem = _stem(file.path)
-        if stem is None:
+        if _stem(file.path) is None:
             message = "the name is no bin id (IFCBn_YYYY_DDD_HHMMSS or DYYYYMMDDTHHMMSS_IFCBnnn); left out"
             report(Finding("ifcb_not_a_bin", "note", message, file=file.path))
-            continue
-        place = file.path[: -len(stem) - len(ending)]
-        made = found.setdefault(place + stem, Bin(stem, place, {}, {}))
-        made.paths[ending], made.sizes[ending] = file.path, file.size
-    for key in sorted(found):
-        yield found[key]
+        else:
+            yield key, ending.lower(), file
 
 
 def _read_bin(delivery: Delivery, found: Bin, report: Report) -> pd.DataFrame | None:
@@ -103,118 +120,176 @@ def _read_bin(delivery: Delivery, found: Bin, report: Report) -> pd.DataFrame | 
         message = "all files of the bin are empty (0 bytes)"
         report(Finding("ifcb_bin_zero_bytes", "warning", message, file=found.place + found.stem))
         return None
-    if ".adc" not in found.paths:
-        message = "the .adc is missing, so the regions in the .roi can't be found"
-        report(Finding("ifcb_adc_missing", "error", message, file=found.path(".adc")))
+    header = _header(delivery, found, report)
+    adc, pixels = found.path(".adc"), found.sizes.get(".roi", 0)
+    if ".adc" not in found.paths or (found.sizes[".adc"] == 0 and pixels > _PADDING_BYTES):
+        state = "empty" if ".adc" in found.paths else "missing"
+        message = f"the .adc is {state}, so the regions in the .roi ({pixels} bytes) can't be found"
+        report(Finding("ifcb_adc_missing", "error", message, file=adc))
         return None
-    rows = _read_adc(delivery, found, report)
-    rows = rows[(rows["roi_width"] > 0) & (rows["roi_height"] > 0)].reset_index(drop=True)
+    text = _text(delivery, adc, report)
+    rows = _regions(found, text, report) if text is not None else pd.DataFrame()
     if rows.empty:
-        report(Finding("ifcb_bin_without_rois", "note", "the bin holds no region", file=found.path(".adc")))
+        if text is not None:
+            report(Finding("ifcb_bin_without_rois", "note", "the bin holds no region", file=adc))
         return None
     if ".roi" not in found.paths:
         message = f"the .roi is missing: {len(rows)} regions have no pixels"
         report(Finding("ifcb_roi_file_missing", "error", message, file=found.path(".roi")))
-    return _located(found, rows, _header(delivery, found, report))
+    return _located(found, rows, header)
 
 
-def _read_adc(delivery: Delivery, found: Bin, report: Report) -> pd.DataFrame:
-    """The lines of an .adc as text with whole numbers where regions are described; bad lines are reported."""
-    text = delivery.read(found.path(".adc")).decode("latin-1")
-    names: Sequence[str] = _V1 if found.stem.startswith("IFCB") else _V2
-    lines = pd.Series(text.splitlines(), dtype="str")
-    table = lines.str.split(",", expand=True) if len(lines) else pd.DataFrame(columns=range(len(names)))
-    table = table.reindex(columns=range(max(len(names), table.shape[1])))
-    table.columns = pd.Index([*names, *(f"extra_{i}" for i in range(1, table.shape[1] - len(names) + 1))])
-    table = table.apply(lambda column: column.str.strip()).replace("", pd.NA).dropna(axis="columns", how="all")
-    table = table.reindex(columns=[*names, *(c for c in table.columns if c not in names)]).astype("str")
-    numbers = table[list(_WHOLE)].apply(pd.to_numeric, errors="coerce")
-    bad = (
-        numbers.isna().any(axis=1)
-        | (numbers["start_byte"] < 0)
-        | (numbers[["roi_width", "roi_height"]] > 65_535).any(axis=1)
+def _text(delivery: Delivery, path: str, report: Report) -> str | None:
+    try:
+        return delivery.read(path).decode("latin-1")
+    except OSError as error:
+        report(Finding("ifcb_file_unreadable", "error", f"the file can't be read ({error})", file=path))
+        return None
+
+
+def _regions(found: Bin, text: str, report: Report) -> pd.DataFrame:
+    """Cells of the .adc lines that have a region, as text, with the line as index; bad lines are reported.
+
+    Columns named as in ``_WHOLE`` with an underscore before hold the same as whole numbers.
+    """
+    names: Sequence[str] = _V1 if found.old else _V2
+    stripped = (line.strip() for line in _LINE_END.split(text))
+    lines = {number: line for number, line in enumerate(stripped, start=1) if line}
+    table = _table(lines, names, complete=text.endswith(("\r", "\n")))
+    numbers = table[list(_WHOLE)].apply(pd.to_numeric, errors="coerce").astype("float64")
+    whole = (numbers == numbers.round()).all(axis=1) & (numbers.abs() < 2**53).all(axis=1)
+    size = numbers[["roi_width", "roi_height"]]
+    good = whole & (numbers["start_byte"] >= 0) & ((size >= 0) & (size <= _MOST_PIXELS_ASIDE)).all(axis=1)
+    _report_bad_lines(found, {n: lines[n] for n in sorted(lines.keys() - set(good.index[good]))}, len(names), report)
+    has_region = good & (size > 0).all(axis=1)
+    kept = table[has_region].replace("", pd.NA)
+    empty = [c for c in kept.columns[len(names) :] if kept[c].isna().all()]  # the comma at the end of old lines
+    return kept.drop(columns=empty).join(numbers[has_region].astype("int64").add_prefix("_"))
+
+
+def _table(lines: dict[int, str], names: Sequence[str], *, complete: bool) -> pd.DataFrame:
+    """The cells of the lines with as many cells as most lines have; another number means cut off or spoilt."""
+    cells = {number: [c.strip() for c in line.split(",")] for number, line in lines.items()}
+    widths = Counter(len(c) for c in cells.values() if len(c) <= _MOST_CELLS)
+    usual = max(widths, key=lambda width: (widths[width], width), default=0)
+    fits = {number: c for number, c in cells.items() if len(c) == usual}
+    if not complete and usual == names.index("start_byte") + 1:
+        fits.pop(max(lines), None)  # cut off inside the start byte
+    columns = [*names, *(f"extra_{i}" for i in range(1, usual - len(names) + 1))]
+    table = pd.DataFrame(list(fits.values()), list(fits), columns[:usual], dtype="str")
+    return table.reindex(columns=columns).astype("str")
+
+
+def _report_bad_lines(found: Bin, bad: dict[int, str], width: int, report: Report) -> None:
+    if not bad:
+        return
+    message = (
+        f"expected {width} or more cells, as many as in the file's other lines, with whole numbers for trigger, "
+        "rectangle and start byte; the line was left out"
     )
-    for position in lines.index[bad & (lines.str.strip() != "")]:
-        message = f"expected {len(names)} numbers, with whole numbers for trigger, rectangle and start byte"
-        report(
-            Finding(
-                "ifcb_adc_line_unreadable", "warning", message, file=found.path(".adc"),
-                line=int(position) + 1, value=lines[position][:120],
-            )
-        )  # fmt: skip
-    table["line"] = np.arange(1, len(table) + 1)
-    table[list(_WHOLE)] = numbers
-    kept = table[~bad].copy()
-    return kept.astype(dict.fromkeys(_WHOLE, "int64"))
+    line = next(iter(bad))
+    report(
+        Finding(
+            "ifcb_adc_line_unreadable", "warning", message,
+            file=found.path(".adc"), line=line, value=bad[line][:120], count=len(bad),
+        )
+    )  # fmt: skip
 
 
 def _located(found: Bin, rows: pd.DataFrame, header: dict[str, str]) -> pd.DataFrame:
-    target = found.stem + "_" + rows["line"].astype("str").str.pad(5, fillchar="0")
+    line = rows.index.to_series()
+    target = found.stem + "_" + line.astype("str").str.pad(5, fillchar="0")
     second = _is_second_of_pair(found, rows)
-    result = rows.drop(columns=["line"]).astype("str")
-    result["bin"], result["target"] = found.stem, target
-    result["bin_time"] = _time(found.stem)
-    result["roi_file"] = f"{found.stem}.roi"
-    for key, value in header.items():
-        result[f"hdr_{key}"] = value
-    result["aqqua_object_id"] = target.where(~second, target.shift())
-    result["aqqua_rank"] = second.astype("int32")
-    result["aqqua_image_file"] = target + ".png"
-    result["aqqua_table"] = found.path(".adc")
-    result["aqqua_line"] = rows["line"]
-    result["aqqua_path"] = found.path(".roi")
-    result["aqqua_offset"] = rows["start_byte"]
-    result["aqqua_width"], result["aqqua_height"] = rows["roi_width"], rows["roi_height"]
     pair = second | second.shift(-1, fill_value=False)
     flags = pair.map({True: "IFCB_STITCHED_PAIR ", False: ""})
-    result["aqqua_flags"] = (flags + _overlap(rows).map({True: "IFCB_ROI_OVERLAP", False: ""})).str.strip()
-    return result
+    locator = {
+        "aqqua_object_id": target.where(~second, target.shift()),
+        "aqqua_rank": second.astype("int32"),
+        "aqqua_image_file": target,
+        "aqqua_table": found.path(".adc"),
+        "aqqua_line": line,
+        "aqqua_path": found.path(".roi"),
+        "aqqua_offset": rows["_start_byte"],
+        "aqqua_width": rows["_roi_width"],
+        "aqqua_height": rows["_roi_height"],
+        "aqqua_flags": (flags + _overlap(rows).map({True: "IFCB_ROI_OVERLAP", False: ""})).str.strip(),
+    }
+    match = _BIN.fullmatch(found.stem)
+    of_bin = {
+        "bin": found.stem,
+        "bin_time": _time(found),
+        "roi_file": f"{found.stem}.roi",
+        "instrument_number": match and (match["old"] or match["new"]),
+        **{f"hdr_{key}": value for key, value in header.items()},
+    }
+    same = {name: pd.array([value], dtype="str").repeat(len(rows)) for name, value in of_bin.items()}
+    added = pd.DataFrame(locator | {"target": target} | same, index=rows.index)
+    return pd.concat([rows.drop(columns=[f"_{name}" for name in _WHOLE]), added], axis=1).reset_index(drop=True)
 
 
-def _is_second_of_pair(found: Bin, rows: pd.DataFrame) -> pd.Series:
-    """Old bins: the region overlaps the one before it and both have one trigger."""
-    before = rows.shift()
-    if not found.stem.startswith("IFCB"):
+def _is_second_of_pair(found: Bin, rows: pd.DataFrame) -> "pd.Series[bool]":
+    """Old bins: the region overlaps the one of the line before and both have one trigger."""
+    if not found.old:
         return pd.Series(False, rows.index)
+    before = rows[[f"_{name}" for name in _WHOLE]].shift()
     apart = (
-        (rows["roi_x"] >= before["roi_x"] + before["roi_width"])
-        | (before["roi_x"] >= rows["roi_x"] + rows["roi_width"])
-        | (rows["roi_y"] >= before["roi_y"] + before["roi_height"])
-        | (before["roi_y"] >= rows["roi_y"] + rows["roi_height"])
+        (rows["_roi_x"] >= before["_roi_x"] + before["_roi_width"])
+        | (before["_roi_x"] >= rows["_roi_x"] + rows["_roi_width"])
+        | (rows["_roi_y"] >= before["_roi_y"] + before["_roi_height"])
+        | (before["_roi_y"] >= rows["_roi_y"] + rows["_roi_height"])
     )
-    second = (rows["trigger"] == before["trigger"]) & ~apart
+    next_line = rows.index.to_series().diff() == 1
+    second = (rows["_trigger"] == before["_trigger"]) & next_line & ~apart
     return second & ~second.shift(fill_value=False)
 
 
-def _overlap(rows: pd.DataFrame) -> pd.Series:
-    """Whether a region's bytes overlap those of the region before or after it in the file."""
-    ordered = rows.sort_values("start_byte")
-    end = ordered["start_byte"] + ordered["roi_width"] * ordered["roi_height"]
-    into_next = end > ordered["start_byte"].shift(-1)
-    return (into_next | into_next.shift(fill_value=False)).reindex(rows.index)
+def _overlap(rows: pd.DataFrame) -> "pd.Series[bool]":
+    """Whether a region's bytes overlap those of any other region of the bin."""
+    ordered = rows.sort_values("_start_byte", kind="stable")
+    start = ordered["_start_byte"]
+    end = start + ordered["_roi_width"] * ordered["_roi_height"]
+    into_next = end > start.shift(-1)
+    into_earlier = start < end.cummax().shift()
+    return (into_next | into_earlier).reindex(rows.index)
 
 
-def _time(stem: str) -> str | None:
+def _time(found: Bin) -> str | None:
     """The bin id's time in UTC as ISO text, or None where it is no date."""
-    pattern = "IFCB%Y_%j_%H%M%S" if stem.startswith("IFCB") else "D%Y%m%dT%H%M%S"
-    text = re.sub(r"^IFCB\d+_", "IFCB", stem) if stem.startswith("IFCB") else stem.split("_")[0]
+    text, pattern = found.stem.split("_")[0], "D%Y%m%dT%H%M%S"
+    if found.old:
+        text, pattern = found.stem.partition("_")[2], "%Y_%j_%H%M%S"
     time = pd.to_datetime(text, format=pattern, errors="coerce")
-    return None if pd.isna(time) else f"{time:%Y-%m-%dT%H:%M:%SZ}"
+    # Day 366 of a common year is read as the next year's first day.
+    return None if pd.isna(time) or f"{time:{pattern}}" != text else f"{time:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _header(delivery: Delivery, found: Bin, report: Report) -> dict[str, str]:
     """The .hdr's entries by snake-case name, from any of its dialects; lines without a value are left out."""
+    path = found.path(".hdr")
     if ".hdr" not in found.paths:
-        report(Finding("ifcb_hdr_missing", "warning", "the .hdr is missing", file=found.path(".hdr")))
+        report(Finding("ifcb_hdr_missing", "warning", "the .hdr is missing", file=path))
         return {}
-    lines = delivery.read(found.path(".hdr")).decode("latin-1").splitlines()
-    if found.stem.startswith("IFCB"):
-        values = [v.strip(' "') for v in lines[-1].split(",")] if lines else []
-        return dict(zip(_OLD_HEADER, values, strict=False)) if len(values) == len(_OLD_HEADER) else {}
+    text = _text(delivery, path, report)
+    if text is None:
+        return {}
+    entries = _old_entries(text) if found.old else _new_entries(text)
+    if not entries:
+        wanted = f"six values on its last line ({', '.join(_OLD_HEADER)})" if found.old else "lines of `key: value`"
+        report(Finding("ifcb_hdr_unreadable", "warning", f"the .hdr doesn't hold {wanted}", file=path))
+    return entries
+
+
+def _old_entries(text: str) -> dict[str, str]:
+    filled = [line for line in _LINE_END.split(text) if line.strip()]
+    values = [v.strip(' "\t') for v in filled[-1].split(",")] if filled else []
+    return dict(zip(_OLD_HEADER, values, strict=True)) if len(values) == len(_OLD_HEADER) else {}
+
+
+def _new_entries(text: str) -> dict[str, str]:
     entries = {}
-    for line in lines:
-        key, separator, value = line.partition(":" if ":" in line else "=")
-        name = re.sub(r"[^a-z0-9]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key).lower()).strip("_")
-        if separator and name and value.strip():
-            entries[name] = value.strip()
+    for line in _LINE_END.split(text):
+        match = _ENTRY.fullmatch(line) or _ENTRY_BARE.fullmatch(line)
+        name = re.sub(r"[^a-z0-9]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", match[1]).lower()) if match else ""
+        if match and name.strip("_") and match[2]:
+            entries[name.strip("_")] = match[2]
     return entries

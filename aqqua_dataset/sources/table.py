@@ -2,32 +2,44 @@
 
 Tables: CSV, TSV and TXT (delimiter found from the header, any encoding), XLSX (first sheet) and Parquet. The
 mapping says which column holds the object id, the image file and every other input; a table without an
-object id takes the image file's name without its ending. Values stay text here: units, decimal commas and date
-formats are the harmoniser's business.
+object id takes the image file's name without its ending, one without image files looks for images named as
+the objects are. Values stay text here: units, decimal commas and date formats are the harmoniser's business.
 """
 
+import contextlib
 import datetime as dt
 import fnmatch
 import posixpath
 import tempfile
-from collections.abc import Iterator, Sequence
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
+from typing import Any
+from xml.etree.ElementTree import ParseError
 
 import openpyxl
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from openpyxl.utils.exceptions import InvalidFileException
 
 from aqqua_dataset.findings import Finding
 from aqqua_dataset.registry.models import Source
 from aqqua_dataset.sources import IMAGE_ENDINGS, Report, text, with_locator
-from aqqua_dataset.transfer.delivery import Delivery, broken_zips
+from aqqua_dataset.transfer.delivery import Delivery, broken_zips, join_inside
 
 _TEXT = (".csv", ".tsv", ".txt")
 _ENDINGS = (*_TEXT, ".xlsx", ".parquet")
 _ROWS_PER_CHUNK = 5_000
+# What a damaged spreadsheet or Parquet file makes its library run into.
+_DAMAGE = (
+    pa.ArrowException, zipfile.BadZipFile, zlib.error, EOFError, ParseError, ValueError, LookupError, TypeError,
+    AttributeError, NotImplementedError, InvalidFileException,
+)  # fmt: skip
 
-Piece = tuple[pd.DataFrame, "pd.Series[int]", "pd.Series[bool]", "pd.Series[str]"]
+#: The header's cells, and the rows below once the columns have their names.
+Opened = tuple[list[str], Callable[[list[str]], Iterator[text.TextChunk]]]
 
 
 def detect(paths: Sequence[str]) -> str | None:
@@ -47,52 +59,53 @@ def read(delivery: Delivery, source: Source, report: Report) -> Iterator[pd.Data
         return
     found = False
     for file in delivery.files():
-        if not file.path.lower().endswith(_ENDINGS) or not fnmatch.fnmatch(file.path, source.tables):
+        if not file.path.lower().endswith(_ENDINGS) or not fnmatch.fnmatchcase(file.path, source.tables):
             continue
         found = True
         if file.size == 0:
             report(Finding("table_empty", "warning", "the table is empty (0 bytes)", file=file.path))
             continue
         try:
-            for piece in _pieces(delivery, file.path, source, report):
-                if len(piece[0]):
-                    yield _locate(delivery, file.path, source, piece)
-        except (OSError, pa.ArrowException, ValueError, KeyError) as error:
-            message = f"the table can't be read: {type(error).__name__}: {error}"
+            yield from _read_table(delivery, file.path, source, report)
+        except OSError as error:
+            message = f"the table can't be read: {error}"
             report(Finding("table_unreadable", "error", message[:300], file=file.path))
     if not found:
         message = f"no table ({', '.join(_ENDINGS)}) fits the pattern {source.tables!r}"
         report(Finding("table_missing", "error", message, key="source.tables"))
 
 
-def _pieces(delivery: Delivery, path: str, source: Source, report: Report) -> Iterator[Piece]:
-    """Rows as text with their lines, whether they were short, and cells beyond the header."""
+def _read_table(delivery: Delivery, path: str, source: Source, report: Report) -> Iterator[pd.DataFrame]:
     ending = posixpath.splitext(path)[1].lower()
-    if ending in _TEXT:
-        encoding = text.encoding_of(delivery, path)
-        delimiter = _delimiter(delivery, path, encoding, source)
-        delivered = [c.strip() for c in text.header_of(delivery, path, delimiter, encoding)]
-        names = text.unique_names(delivered)
-        if _complete(names, path, source, report):
-            for chunk in text.read_delimited(delivery, path, names, delimiter, encoding):
-                yield chunk.rows, chunk.lines, chunk.short, chunk.extra
-        return
-    stream = _parquet(delivery, path) if ending == ".parquet" else _xlsx(delivery, path)
-    line = 2
-    for rows in stream:
-        if line == 2 and not _complete(list(rows.columns), path, source, report):
+    open_table = {".xlsx": _open_xlsx, ".parquet": _open_parquet}.get(ending, _open_text)
+    with contextlib.ExitStack() as opened:
+        header, chunks = open_table(delivery, path, source, opened)
+        names = text.unique_names([c.strip() for c in header], path, report)
+        if not _complete(names, path, source, report):
             return
-        lines = pd.Series(range(line, line + len(rows)), dtype="int64")
-        line += len(rows)
-        yield rows, lines, pd.Series(False, rows.index), pd.Series("", rows.index, dtype="str")
+        rows = 0
+        for chunk in chunks(names):
+            located = _locate(delivery, path, source, chunk)
+            rows += len(located)
+            if len(located):
+                yield located
+    if rows == 0:
+        report(Finding("table_without_rows", "warning", "the table has a header but no rows", file=path))
 
 
 def _complete(names: list[str], path: str, source: Source, report: Report) -> bool:
     missing = sorted({c.column for c in source.mapping.values()} - set(names))
     if missing:
         message = f"mapped column(s) not in the table: {', '.join(missing)}; it has: {', '.join(names)[:500]}"
-        report(Finding("mapped_column_missing", "error", message, file=path, line=1))
+        report(Finding("mapped_column_missing", "error", message, file=path, line=1, value=", ".join(missing)))
     return not missing
+
+
+def _open_text(delivery: Delivery, path: str, source: Source, opened: contextlib.ExitStack) -> Opened:
+    encoding = text.encoding_of(delivery, path)
+    delimiter = _delimiter(delivery, path, encoding, source)
+    header = text.header_of(delivery, path, delimiter, encoding)
+    return header, lambda names: text.read_delimited(delivery, path, names, delimiter, encoding)
 
 
 def _delimiter(delivery: Delivery, path: str, encoding: str, source: Source) -> str:
@@ -106,83 +119,138 @@ def _delimiter(delivery: Delivery, path: str, encoding: str, source: Source) -> 
     return max((",", ";", "\t", "|"), key=score)
 
 
-def _parquet(delivery: Delivery, path: str) -> Iterator[pd.DataFrame]:
-    with delivery.open(path) as stream:
-        for batch in pq.ParquetFile(stream).iter_batches(_ROWS_PER_CHUNK):
-            columns = {n: batch.column(n).cast(pa.string()) for n in batch.schema.names}
-            yield pa.table(columns).to_pandas().astype("str")
+@contextlib.contextmanager
+def _damage_as_oserror(kind: str) -> Iterator[None]:
+    try:
+        yield
+    except _DAMAGE as error:
+        raise OSError(f"no readable {kind} ({type(error).__name__}: {error})") from error
 
 
-def _xlsx(delivery: Delivery, path: str) -> Iterator[pd.DataFrame]:
+def _open_parquet(delivery: Delivery, path: str, source: Source, opened: contextlib.ExitStack) -> Opened:
+    with _damage_as_oserror("Parquet"):
+        file = pq.ParquetFile(opened.enter_context(delivery.open(path)))
+        header = file.schema_arrow.names
+
+    def chunks(names: list[str]) -> Iterator[text.TextChunk]:
+        line = 2  # as if the column names stood in a line of their own
+        batches = file.iter_batches(_ROWS_PER_CHUNK)
+        while True:
+            with _damage_as_oserror("Parquet"):
+                batch = next(batches, None)
+                if batch is None:
+                    return
+                rows = pa.table([c.cast(pa.string()) for c in batch.columns], names=names).to_pandas().astype("str")
+            yield _chunk(rows, range(line, line + len(rows)), [""] * len(rows))
+            line += len(rows)
+
+    return header, chunks
+
+
+def _open_xlsx(delivery: Delivery, path: str, source: Source, opened: contextlib.ExitStack) -> Opened:
     """The first sheet; a spreadsheet holds at most a million rows, so a loop over its cells will do."""
-    with delivery.open(path) as stream, tempfile.TemporaryFile() as local:
+    local = opened.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - closed with the table
+    with delivery.open(path) as stream:
         while piece := stream.read(1 << 20):
             local.write(piece)
-        local.seek(0)
-        try:
-            book = openpyxl.load_workbook(local, read_only=True, data_only=True)
-        except Exception as error:  # openpyxl raises whatever a damaged file makes it run into
-            raise OSError(f"no readable XLSX ({error})") from error
-        rows = book.worksheets[0].iter_rows(values_only=True)
-        names = text.unique_names([_cell(c) or "" for c in next(rows, ())])
-        while chunk := list(islice(rows, _ROWS_PER_CHUNK)):
-            cells = [[_cell(c) for c in row[: len(names)]] for row in chunk if any(c is not None for c in row)]
-            yield pd.DataFrame(cells, columns=names, dtype="str")
-        book.close()
+    local.seek(0)
+    with _damage_as_oserror("XLSX"):
+        book = openpyxl.load_workbook(local, read_only=True, data_only=True)
+        opened.callback(book.close)
+        sheet = book.worksheets[0]
+        sheet.reset_dimensions()  # some programs write A1:A1 there, and openpyxl would stop after one cell
+        lines = enumerate(([_cell(c) for c in row] for row in sheet.iter_rows()), start=1)
+        header = next(lines, (1, []))[1]
+    while header and not header[-1]:
+        header.pop()
+
+    def chunks(names: list[str]) -> Iterator[text.TextChunk]:
+        width = len(names)
+        while True:
+            with _damage_as_oserror("XLSX"):
+                group = list(islice(lines, _ROWS_PER_CHUNK))
+            if not group:
+                return
+            full = [(cells + [""] * width)[:width] for _, cells in group]
+            extra = ["\t".join(cells[width:]).strip() for _, cells in group]
+            yield _chunk(pd.DataFrame(full, columns=names, dtype="str"), [line for line, _ in group], extra)
+
+    return header, chunks
 
 
-def _cell(value: object) -> str | None:
-    """A spreadsheet cell as text: whole numbers without ``.0``, dates in ISO form."""
+def _cell(cell: Any) -> str:
+    """A spreadsheet cell as text: whole numbers without ``.0``, dates in ISO form, "" where it is empty."""
+    value = cell.value
     if value is None:
-        return None
+        return ""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
+    if isinstance(value, dt.datetime) and "h" not in (cell.number_format or "").lower():
+        return value.date().isoformat()  # a spreadsheet has no dates, only midnights shown without their hours
     if isinstance(value, dt.datetime | dt.date | dt.time):
         return value.isoformat()
     return str(value).strip()
 
 
-def _locate(delivery: Delivery, path: str, source: Source, piece: Piece) -> pd.DataFrame:
-    rows, lines, short, extra = piece
-    rows = rows.apply(lambda column: column.astype("str").str.strip()).replace("", pd.NA).astype("str")
+def _chunk(rows: pd.DataFrame, lines: Sequence[int], extra: Sequence[str]) -> text.TextChunk:
+    return text.TextChunk(
+        rows,
+        pd.Series(lines, rows.index, dtype="int64"),
+        pd.Series(False, rows.index),
+        pd.Series(extra, rows.index, dtype="str"),
+    )
+
+
+def _locate(delivery: Delivery, path: str, source: Source, chunk: text.TextChunk) -> pd.DataFrame:
+    rows = chunk.rows.apply(lambda column: column.astype("str").str.strip()).replace("", pd.NA).astype("str")
+    blank = rows.isna().all(axis=1) & (chunk.extra == "")
 
     def mapped(name: str) -> pd.Series:
         column = source.mapping.get(name)
         return rows[column.column] if column else pd.Series(pd.NA, rows.index, dtype="str")
 
-    file = mapped("image_file")
-    stems = file.str.replace("\\", "/").str.rsplit("/", n=1).str[-1].str.replace(r"\.\w+$", "", regex=True)
-    identity = mapped("object_id") if "object_id" in source.mapping else stems
-    file = file if "image_file" in source.mapping else identity
-    located = rows.copy()
-    located["aqqua_object_id"], located["aqqua_image_file"] = identity, file
-    located["aqqua_rank"] = pd.to_numeric(mapped("image_rank"), errors="coerce").round()
-    located["aqqua_table"], located["aqqua_line"] = path, lines.to_numpy()
-    located["aqqua_path"] = _paths(delivery, path, source, file)
-    located["aqqua_flags"] = short.map({True: "ROW_SHORT", False: ""}).to_numpy()
-    located["aqqua_value"] = extra.to_numpy()
+    file, identity = mapped("image_file"), mapped("object_id")
+    if "object_id" not in source.mapping:
+        identity = (
+            file.str.replace("\\", "/").str.rsplit("/", n=1).str[-1].str.replace(r"\.[A-Za-z]\w*$", "", regex=True)
+        )
+    if "image_file" not in source.mapping:
+        file = identity
     reason = pd.Series(pd.NA, rows.index, dtype="str")
     reason = reason.mask(file.isna(), "image_file_missing_in_row").mask(identity.isna(), "object_id_missing")
-    located["aqqua_reason"] = reason.mask(located["aqqua_value"] != "", "row_has_extra_cells")
-    return with_locator(located)
+    reason = reason.mask(chunk.extra != "", "row_has_extra_cells")
+    columns = {f"{name}_missing": c.column for name, c in source.mapping.items()}
+    columns["image_file_missing_in_row"] = columns.get("image_file_missing", columns.get("object_id_missing", ""))
+    locator = {
+        "aqqua_object_id": identity,
+        "aqqua_rank": text.ranks(mapped("image_rank")),
+        "aqqua_image_file": file,
+        "aqqua_table": path,
+        "aqqua_line": chunk.lines,
+        "aqqua_path": _paths(delivery, path, source, file),
+        "aqqua_flags": chunk.short.map({True: "ROW_SHORT", False: ""}),
+        "aqqua_reason": reason,
+        "aqqua_column": reason.map(columns),
+        "aqqua_value": chunk.extra,
+    }
+    located = pd.concat([rows, pd.DataFrame(locator, index=rows.index)], axis=1)
+    return with_locator(located[~blank].reset_index(drop=True))
 
 
 def _paths(delivery: Delivery, table: str, source: Source, files: pd.Series) -> pd.Series:
-    """Path of each image: below the images folder, else beside the table; never outside the delivery."""
-    outer, bang, inner = table.rpartition("!/")
-    prefix = f"{outer}!/" if bang else ""
-    folders = (source.images.strip("/"), posixpath.dirname(inner if bang else table))
+    """Path of each image: below the images folder, else beside the table; never outside the delivery.
+
+    The images folder counts from the delivery's root, then from the root of the zip the table is in.
+    """
+    outer, bang, _ = table.rpartition("!/")
+    images = source.images.strip("/")
+    if images.lower().endswith(".zip"):
+        images += "!/"
+    folders = dict.fromkeys([images, f"{outer}{bang}{images}", table.removesuffix(posixpath.basename(table))])
     known = {}
     for file in files.dropna().unique():
-        candidates = [posixpath.normpath(posixpath.join(f, file.replace("\\", "/"))) for f in folders]
-        inside = [c for c in candidates if not c.startswith(("../", "/"))]
-        for candidate in inside:
-            directory, name = posixpath.split(candidate)
-            hit = delivery.names(prefix + directory).get(name.casefold())
-            if hit is not None:
-                known[file] = hit
-                break
-        else:
-            if inside:
-                known[file] = prefix + inside[0]
+        endings = () if file.lower().endswith(IMAGE_ENDINGS) else IMAGE_ENDINGS
+        inside = [path for folder in folders if (path := join_inside(folder, file)) is not None]
+        there = (found for path in inside if (found := delivery.find(path, endings)) is not None)
+        known[file] = next(there, inside[0] if inside else None)
     return files.map(known).astype("str")

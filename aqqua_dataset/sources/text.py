@@ -3,16 +3,25 @@
 import codecs
 import csv
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count, islice
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as compute
 import pyarrow.csv as pc
 
+from aqqua_dataset.findings import Finding
+from aqqua_dataset.sources import Report
 from aqqua_dataset.transfer.delivery import Delivery
 
 _BLOCK = 4 << 20
+_Integers = npt.NDArray[np.int64]
+_LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 @dataclass(frozen=True)
@@ -55,23 +64,44 @@ def encoding_of(delivery: Delivery, path: str) -> str:
 
 
 def header_of(delivery: Delivery, path: str, delimiter: str, encoding: str) -> list[str]:
-    """The cells of the first line, as they stand; empty for an empty file."""
+    """The cells of the first row, as they stand; empty for an empty file.
+
+    Raises:
+        OSError: the header doesn't end.
+    """
     with delivery.open(path) as stream:
-        text = io.TextIOWrapper(stream, encoding=encoding, newline=None)
-        line = text.readline()
-        text.detach()
-    return next(csv.reader([line], delimiter=delimiter), []) if line.strip() else []
+        text = io.TextIOWrapper(stream, encoding=encoding, errors="replace", newline="")
+        try:
+            return next(csv.reader(text, delimiter=delimiter), [])
+        except csv.Error as error:
+            raise OSError(f"{path}: the header can't be read ({error})") from error
+        finally:
+            text.detach()
 
 
-def unique_names(names: list[str]) -> list[str]:
-    """Column names made unique and non-empty: ``a, a, ''`` becomes ``a, a.2, column_3``."""
-    seen: dict[str, int] = {}
-    result = []
+def unique_names(names: list[str], path: str, report: Report) -> list[str]:
+    """Column names made unique and non-empty: ``a, a, ''`` becomes ``a, a.2, column_3``; repeated ones are reported."""
+    result: dict[str, None] = {}
+    repeated = []
     for position, name in enumerate(names, start=1):
-        base = name or f"column_{position}"
-        seen[base] = seen.get(base, 0) + 1
-        result.append(base if seen[base] == 1 else f"{base}.{seen[base]}")
-    return result
+        base = unique = name or f"column_{position}"
+        turn = 1
+        while unique in result:
+            turn += 1
+            unique = f"{base}.{turn}"
+        if turn > 1:
+            repeated.append(unique)
+        result[unique] = None
+    if repeated:
+        message = "column names stand twice in the header; the later ones were renamed"
+        report(Finding("column_repeated", "warning", message, file=path, line=1, value=", ".join(repeated)))
+    return list(result)
+
+
+def ranks(text: pd.Series) -> pd.Series:
+    """Image ranks as whole numbers from 0 on; null where a cell holds none."""
+    number = pd.to_numeric(text, errors="coerce").round()
+    return number.where(number.between(0, 2**31 - 1))
 
 
 def read_delimited(
@@ -89,10 +119,10 @@ def read_delimited(
     Raises:
         OSError: the file can't be read as delimited text; the message says why.
     """
-    odd: list[tuple[int, str]] = []
+    odd: dict[int, str] = {}
 
     def keep_for_later(row: pc.InvalidRow) -> str:
-        odd.append((row.number, row.text))
+        odd[row.number] = row.text
         return "skip"
 
     with delivery.open(path) as stream:
@@ -101,12 +131,17 @@ def read_delimited(
                 stream,
                 pc.ReadOptions(
                     column_names=names,
-                    skip_rows=1,
+                    skip_rows_after_names=1,
                     block_size=_BLOCK,
                     encoding=encoding,
                     use_threads=False,
                 ),
-                pc.ParseOptions(delimiter=delimiter, newlines_in_values=True, invalid_row_handler=keep_for_later),
+                pc.ParseOptions(
+                    delimiter=delimiter,
+                    newlines_in_values=True,
+                    ignore_empty_lines=False,  # they count as lines
+                    invalid_row_handler=keep_for_later,
+                ),
                 pc.ConvertOptions(
                     column_types=dict.fromkeys(names, pa.string()),
                     null_values=[""],
@@ -114,56 +149,71 @@ def read_delimited(
                     quoted_strings_can_be_null=True,
                 ),
             )
-        except pa.ArrowInvalid as error:
-            if "Empty CSV file" in str(error):
-                yield from _odd_rows(odd, names, delimiter)
-                return
-            raise OSError(f"{path}: {error}") from error
-        yield from _batches(path, batches, odd, names, delimiter)
-
-
-def _batches(
-    path: str,
-    batches: pc.CSVStreamingReader,
-    odd: list[tuple[int, str]],
-    names: list[str],
-    delimiter: str,
-) -> Iterator[TextChunk]:
-    line, done = 2, 0
-    while True:
+        except (pa.ArrowInvalid, UnicodeError) as error:
+            raise OSError(f"{path}: not readable as delimited {encoding} text ({error})") from error
         try:
-            batch = batches.read_next_batch()
-        except StopIteration:
-            yield from _odd_rows(odd[done:], names, delimiter)
+            yield from _chunks(batches, odd, names, delimiter)
+        except (pa.ArrowInvalid, UnicodeError, csv.Error) as error:
+            raise OSError(f"{path}: not readable as delimited {encoding} text ({error})") from error
+
+
+def _chunks(
+    batches: pc.CSVStreamingReader, odd: dict[int, str], names: list[str], delimiter: str
+) -> Iterator[TextChunk]:
+    """Batches with the line of each row; rows with another number of cells follow their batch.
+
+    Arrow numbers rows from 1 (the header) and hands odd ones over while it parses, which may be ahead of
+    the batch it gives. A cell with line breaks makes the lines of the rows below it run ahead of their numbers.
+    """
+    row = line = 2
+    while True:
+        batch = next(batches, None)
+        good = 0 if batch is None else batch.num_rows
+        numbers = list(islice((n for n in count(row) if n not in odd), good))
+        end = numbers[-1] + 1 if numbers else row
+        while end in odd:
+            end += 1
+        taken = {n: odd.pop(n) for n in sorted(odd) if n < end}
+        here, there = np.array(numbers, "int64") - row, np.array(list(taken), "int64") - row
+        breaks = np.zeros(end - row, "int64")
+        breaks[here] = 0 if batch is None else _line_breaks(batch)
+        breaks[there] = [len(_LINE_END.findall(text)) for text in taken.values()]
+        lines = line + np.arange(end - row) + breaks.cumsum() - breaks
+        row, line = end, line + end - row + int(breaks.sum())
+        if batch is not None:
+            yield _good_rows(batch, lines[here])
+        if taken:
+            yield _odd_rows(list(taken.values()), lines[there], names, delimiter)
+        if batch is None:
             return
-        except pa.ArrowInvalid as error:
-            raise OSError(f"{path}: {error}") from error
-        rows = batch.to_pandas()
-        skipped = sorted(number for number, _ in odd[done:])
-        lines, line = _lines(line, len(rows), skipped)
-        yield TextChunk(rows, lines, pd.Series(False, rows.index), pd.Series("", rows.index, dtype="str"))
-        yield from _odd_rows(odd[done:], names, delimiter)
-        done = len(odd)
 
 
-def _lines(start: int, count: int, skipped: list[int]) -> tuple[pd.Series, int]:
-    """Line numbers of ``count`` good rows from ``start`` on, stepping over the skipped lines."""
-    numbers = pd.RangeIndex(start, start + count + len(skipped))
-    good = numbers.difference(pd.Index(skipped, dtype="int64"))[:count]
-    return pd.Series(good, dtype="int64").reset_index(drop=True), start + count + len(skipped)
+def _line_breaks(batch: pa.RecordBatch) -> _Integers:
+    """Line breaks inside the cells of each row."""
+    result = np.zeros(batch.num_rows, dtype="int64")
+    for column in batch.columns:
+        data = column.buffers()[2]
+        cells = data.to_pybytes() if data is not None else b""
+        if b"\n" in cells or b"\r" in cells:  # rare, and much cheaper to see than to count
+            result += compute.fill_null(compute.count_substring_regex(column, _LINE_END.pattern), 0).to_numpy()
+    return result
 
 
-def _odd_rows(odd: list[tuple[int, str]], names: list[str], delimiter: str) -> Iterator[TextChunk]:
+def _good_rows(batch: pa.RecordBatch, lines: _Integers) -> TextChunk:
+    rows = batch.to_pandas()
+    none = pd.Series("", rows.index, dtype="str")
+    return TextChunk(rows, pd.Series(lines), pd.Series(False, rows.index), none)
+
+
+def _odd_rows(texts: list[str], lines: _Integers, names: list[str], delimiter: str) -> TextChunk:
     """Rows whose number of cells differs from the header's: short ones filled up, long ones cut."""
-    if not odd:
-        return
-    cells = [next(csv.reader([text], delimiter=delimiter), []) for _, text in odd]
+    cells = [next(csv.reader([text], delimiter=delimiter), []) for text in texts]
     width = len(names)
     rows = pd.DataFrame([(c + [""] * width)[:width] for c in cells], columns=names, dtype="str")
     extra = ["\t".join(c[width:]).strip() for c in cells]
-    yield TextChunk(
+    return TextChunk(
         rows.replace("", pd.NA),
-        pd.Series([number for number, _ in odd], dtype="int64"),
-        pd.Series([len(c) < width for c in cells]),
+        pd.Series(lines),
+        pd.Series([len(c) < width for c in cells], dtype="bool"),
         pd.Series(extra, dtype="str"),
     )

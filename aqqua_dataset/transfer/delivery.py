@@ -7,15 +7,27 @@ is unpacked to disk and nothing is written; bytes are read when asked for.
 import contextlib
 import functools
 import hashlib
+import io
+import lzma
+import posixpath
+import shutil
+import struct
 import tempfile
 import zipfile
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, cast
 
 import fsspec
 
 _SPOOL_BYTES = 64 << 20
+_BUFFER_BYTES = 64 << 10
+# What zipfile runs into in a damaged or unsupported archive.
+_ZIP_ERRORS = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, ValueError, RuntimeError,
+    NotImplementedError,
+)  # fmt: skip
 _JUNK_PARTS = ("__MACOSX", ".git", ".ipynb_checkpoints")
 _JUNK_PREFIXES = ("._", ".~lock.", "~$", ".DS_Store", "Thumbs.db", "desktop.ini")
 
@@ -33,6 +45,53 @@ def is_junk(path: str) -> bool:
     """Whether a file was left behind by an operating system or an office program."""
     parts = path.replace("!/", "/").split("/")
     return any(p in _JUNK_PARTS for p in parts[:-1]) or parts[-1].startswith(_JUNK_PREFIXES)
+
+
+def join_inside(folder: str, name: str) -> str | None:
+    r"""Path of a file as a table names it (``\\`` counts as ``/``), relative to a folder of the delivery.
+
+    Returns:
+        The path, or None where it would lie outside the delivery or outside the zip the folder is in.
+    """
+    outer, bang, inner = folder.rpartition("!/")
+    path = posixpath.normpath(posixpath.join(inner, name.replace("\\", "/")))
+    if path in (".", "..") or path.startswith(("../", "/")):
+        return None
+    return f"{outer}{bang}{path}"
+
+
+class _Member(io.RawIOBase):
+    """A file in a zip whose damage shows as OSError, as with any other file."""
+
+    def __init__(self, stream: IO[bytes], path: str) -> None:
+        self._stream, self._path = stream, path
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return self._stream.seekable()
+
+    def tell(self) -> int:
+        return self._stream.tell()
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            piece = self._stream.read(len(buffer))
+        except _ZIP_ERRORS as error:
+            raise OSError(f"{self._path}: {error}") from error
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        try:
+            return self._stream.seek(offset, whence)
+        except _ZIP_ERRORS as error:
+            raise OSError(f"{self._path}: {error}") from error
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
 
 
 class Delivery:
@@ -89,19 +148,17 @@ class Delivery:
         if not bang:
             return cast("IO[bytes]", self._fs.open(self._full(path), "rb"))
         try:
-            return self._zip(outer).open(inner)
+            member = _Member(self._zip(outer).open(inner), path)
         except KeyError:
             raise FileNotFoundError(path) from None
-        except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+        except _ZIP_ERRORS as error:
             raise OSError(f"{path}: {error}") from error
+        return cast("IO[bytes]", io.BufferedReader(member, _BUFFER_BYTES))
 
     def read(self, path: str) -> bytes:
         """All bytes of a file; raises like ``open``, and OSError for a damaged zip member."""
         with self.open(path) as stream:
-            try:
-                return stream.read()
-            except (zipfile.BadZipFile, EOFError) as error:
-                raise OSError(f"{path}: {error}") from error
+            return stream.read()
 
     def read_range(self, path: str, offset: int, length: int) -> bytes:
         """``length`` bytes from ``offset``, fewer at the end; the file stays open for the next call."""
@@ -114,18 +171,31 @@ class Delivery:
 
     @functools.lru_cache(maxsize=64)  # noqa: B019 - bounded, and a delivery lives as long as its use
     def names(self, folder: str) -> dict[str, str]:
-        """Files directly in a folder by casefolded name: names written with another case are found."""
+        """Files directly in a folder by name and by casefolded name; where those clash the name wins."""
         outer, bang, inner = folder.rpartition("!/")
         if bang:
             prefix = f"{inner}/" if inner else ""
             found = [n for n in self._zip(outer).namelist() if n.startswith(prefix)]
             inside = [n for n in found if "/" not in n[len(prefix) :] and n != prefix]
-            return {n[len(prefix) :].casefold(): f"{outer}!/{n}" for n in sorted(inside)}
+            exact = {n[len(prefix) :]: f"{outer}!/{n}" for n in sorted(inside)}
+            return {n.casefold(): path for n, path in exact.items()} | exact
         full = self._full(folder)
         if not self._fs.isdir(full):
             return {}
-        paths = sorted(p.rsplit("/", 1)[-1] for p in self._fs.ls(full, detail=False))
-        return {n.casefold(): f"{folder}/{n}" if folder else n for n in paths}
+        names = sorted(p.rsplit("/", 1)[-1] for p in self._fs.ls(full, detail=False))
+        exact = {n: f"{folder}/{n}" if folder else n for n in names}
+        return {n.casefold(): path for n, path in exact.items()} | exact
+
+    def find(self, path: str, endings: Sequence[str] = ()) -> str | None:
+        """The file at a path, or with its name in another case of letters, or with one of the endings added."""
+        split = path.rfind("/") + 1
+        folder, name = path[:split], path[split:]
+        try:
+            there = self.names(folder if folder.endswith("!/") else folder.rstrip("/"))
+        except OSError:
+            return None  # a zip that isn't there or is damaged, which the readers report
+        wanted = (name, name.casefold(), *(name.casefold() + e for e in endings))
+        return next((there[n] for n in wanted if n in there), None)
 
     def exists(self, path: str) -> bool:
         """Whether the file is there."""
@@ -167,20 +237,19 @@ class Delivery:
 
     def _zip(self, path: str) -> zipfile.ZipFile:
         if path not in self._zips:
-            stream: IO[bytes] = self.open(path)
-            if "!/" in path:
-                # A deflated zip inside a zip can't be sought cheaply: keep it in memory or a temporary file.
-                spool = tempfile.SpooledTemporaryFile(_SPOOL_BYTES)  # noqa: SIM115 - lives with the archive
-                while piece := stream.read(1 << 20):
-                    spool.write(piece)
-                stream.close()
-                spool.seek(0)
-                stream = cast("IO[bytes]", spool)
-            self._opened.enter_context(stream)
-            try:
-                self._zips[path] = self._opened.enter_context(zipfile.ZipFile(stream))
-            except zipfile.BadZipFile as error:
-                raise OSError(f"{path}: not a readable zip ({error})") from error
+            with contextlib.ExitStack() as opened:
+                stream = opened.enter_context(self.open(path))
+                if "!/" in path:
+                    # A deflated zip inside a zip can't be sought cheaply: keep it in memory or a temporary file.
+                    spool = opened.enter_context(tempfile.SpooledTemporaryFile(_SPOOL_BYTES))
+                    shutil.copyfileobj(stream, spool, 1 << 20)
+                    spool.seek(0)
+                    stream = cast("IO[bytes]", spool)
+                try:
+                    self._zips[path] = opened.enter_context(zipfile.ZipFile(stream))
+                except _ZIP_ERRORS as error:
+                    raise OSError(f"{path}: not a readable zip ({error})") from error
+                self._opened.push(opened.pop_all())
         return self._zips[path]
 
 
