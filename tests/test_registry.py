@@ -233,6 +233,7 @@ def test_one_run_reports_every_mistake(folder: Path, edit: Edit) -> None:
     }  # fmt: skip
     unknown = next(f for f in findings if f.key == "fmaily")
     assert unknown.message == "unknown key; did you mean family?"
+    assert next(f for f in findings if f.file == NET).contribution == "kattegat-net-2019"
 
 
 def test_a_broken_file_is_left_out_and_who_points_to_it_is_told(folder: Path, edit: Edit) -> None:

@@ -236,12 +236,9 @@ def _history(events: tuple[Event, ...], at: _At) -> Iterator[Finding]:
         else:
             if event.scope is not None:
                 yield at(("history", i, "scope"), "scope_out_of_place", "expected with state revoked only", event.scope)
-            if not reached and event.state not in _ORDER[:2]:
-                message = "expected pledged or agreed before it"
-                yield at(("history", i, "state"), "history_step_missing", message, event.state)
-            elif reached and _ORDER.index(event.state) < _ORDER.index(reached):
+            if reached and _ORDER.index(event.state) < _ORDER.index(reached):
                 yield at(("history", i, "state"), "history_backwards", f"can't follow {reached}", event.state)
-            elif reached == "pledged" and event.state not in _ORDER[:2]:
+            elif event.state not in _ORDER[:2] and reached not in _ORDER[1:]:
                 yield at(("history", i, "state"), "history_step_missing", "expected agreed before it", event.state)
             reached = event.state
 
@@ -271,7 +268,7 @@ def _addresses(registry: Registry, places: Lines) -> Iterator[Finding]:
     for file, record in records:
         at = _At(places, file, getattr(record, "id", "") if file.startswith("contributions/") else "")
         for keys, text in _texts(record.model_dump(), ()):
-            if (file, keys) != ("settings.yaml", ("dataset", "contact_email")):
+            if "@" in text and (file, keys) != ("settings.yaml", ("dataset", "contact_email")):
                 yield from (at(keys, "email_in_public_record", message, found) for found in EMAIL.findall(text))
 
 

@@ -92,7 +92,8 @@ class _Files:
     def error(
         self, file: str, rule: str, message: str, line: int | None = None, key: str = "", value: str = ""
     ) -> None:
-        self.findings.append(Finding(rule, "error", message, file=file, line=line, key=key, value=value))
+        contribution = Path(file).stem if file.startswith("contributions/") else ""
+        self.findings.append(Finding(rule, "error", message, contribution, file, line, key, value))
 
     def records(self, name: str, model: type[R]) -> dict[str, R]:
         """The records of a folder by id; a file that can't be taken for a record is reported."""
@@ -192,13 +193,14 @@ def _only_plain(text: str) -> None:
         yaml.MarkedYAMLError: something that a record never needs and that can hide or multiply content.
     """
     depth = 0
+    event: Any
     for event in yaml.parse(text, Loader=_Loader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         problem = f"nested deeper than {_DEEPEST} levels" if depth > _DEEPEST else None
         if any(getattr(event, name, None) for name in ("anchor", "tag")):
             problem = "anchors (&), aliases (*) and tags (!) are not used here; put a text with such a sign in quotes"
         if problem:
-            raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)  # type: ignore[arg-type]
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
 
 
 def _places(node: yaml.Node, path: tuple[str, ...], places: dict[tuple[str, ...], int]) -> list[tuple[str, int]]:
@@ -210,6 +212,7 @@ def _places(node: yaml.Node, path: tuple[str, ...], places: dict[tuple[str, ...]
             here = (*path, str(key.value))
             if here in places:
                 repeated.append((".".join(here), key.start_mark.line + 1))
+                continue
             places[here] = key.start_mark.line + 1
             repeated += _places(value, here, places)
     elif isinstance(node, yaml.SequenceNode):
@@ -223,7 +226,7 @@ def _expected(problem: ErrorDetails) -> str:
     kind, key = problem["type"], str(problem["loc"][-1] if problem["loc"] else "")
     if kind == "extra_forbidden":
         close = difflib.get_close_matches(key, _KEYS, n=1)
-        return f"unknown key; did you mean {close[0]}?" if close else "unknown key; see the README of the example"
+        return f"unknown key; did you mean {close[0]}?" if close else "unknown key; check its spelling, or remove it"
     if kind == "string_pattern_mismatch":
         return _FORMS.get(key, _SLUG)
     return _EXPECTED.get(kind, problem["msg"].removeprefix("Value error, "))
