@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tarfile
 import xml.etree.ElementTree as ET
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -28,6 +29,7 @@ from aqqua_dataset.demo.draw import encode, organism, write_files
 from aqqua_dataset.demo.ecotaxa import ecotaxa_tsv, net_row
 from aqqua_dataset.images.read import read_image
 from aqqua_dataset.pipeline import Collection, run_contribution
+from aqqua_dataset.progress import ledger
 from aqqua_dataset.registry.models import Attribution, Event, Permission
 from aqqua_dataset.release import build as building
 from aqqua_dataset.release import doi
@@ -264,6 +266,20 @@ def test_an_address_in_an_acknowledgement_stops_the_release(two: Collection) -> 
     )
     with pytest.raises(ReleaseRefused, match=CANARY):
         build(replace(two, registry=registry(one, two.registry.contributions["two"])))
+
+
+def test_a_damaged_file_in_a_zip_is_unreadable_and_the_others_go_on(tmp_path: Path) -> None:
+    images = deliver(tmp_path / "d", 6, 3, "n1")
+    with zipfile.ZipFile(tmp_path / "d.zip", "w") as archive:
+        for file in sorted((tmp_path / "d").iterdir()):
+            archive.write(file, file.name)
+    data = (tmp_path / "d.zip").read_bytes()
+    assert data.count(images[1]) == 1
+    (tmp_path / "d.zip").write_bytes(data.replace(images[1], images[1][:-40] + b"x" * 40))
+    made = collection(tmp_path, contribution("damaged", tmp_path / "d.zip"))
+    run(made)
+    assert ledger.rejection_counts(made, "damaged") == {"image_unreadable": 1}
+    assert build(made).facts.images == {"damaged": 2}
 
 
 # --- crash and resume

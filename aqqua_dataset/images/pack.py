@@ -15,7 +15,7 @@ from aqqua_dataset.harmonise.rows import to_arrow
 from aqqua_dataset.images.inspect import BadImage, PackedImage, inspect_file, inspect_raw
 from aqqua_dataset.images.shards import ShardWriter
 from aqqua_dataset.sources.rows import load_rows
-from aqqua_dataset.transfer.delivery import Delivery
+from aqqua_dataset.transfer.delivery import DamagedArchive, Delivery
 from aqqua_dataset.warehouse import Warehouse
 
 _COLUMNS = [
@@ -101,6 +101,8 @@ def _inspected(delivery: Delivery, rows: pd.DataFrame) -> Iterator[tuple[str, Pa
             outcome = BadImage("image_missing", "no such file")
         except IsADirectoryError:
             outcome = BadImage("image_missing", "a folder, not a file")
+        except DamagedArchive as error:  # any other OSError is the store's, and fails the task
+            outcome = BadImage("image_unreadable", str(error)[:200])
         except BadImage as bad:
             outcome = bad
         yield image_id, outcome

@@ -32,6 +32,10 @@ _JUNK_PARTS = ("__MACOSX", ".git", ".ipynb_checkpoints")
 _JUNK_PREFIXES = ("._", ".~lock.", "~$", ".DS_Store", "Thumbs.db", "desktop.ini")
 
 
+class DamagedArchive(OSError):
+    """A zip of the delivery, or a file in it, is damaged: the contributor's matter, not the store's."""
+
+
 @dataclass(frozen=True)
 class DeliveredFile:
     """One file of a delivery: path inside it, size in bytes, and a stamp that changes with it."""
@@ -79,7 +83,7 @@ class _Member(io.RawIOBase):
         try:
             piece = self._stream.read(len(buffer))
         except _ZIP_ERRORS as error:
-            raise OSError(f"{self._path}: {error}") from error
+            raise DamagedArchive(f"{self._path}: {error}") from error
         buffer[: len(piece)] = piece
         return len(piece)
 
@@ -87,7 +91,7 @@ class _Member(io.RawIOBase):
         try:
             return self._stream.seek(offset, whence)
         except _ZIP_ERRORS as error:
-            raise OSError(f"{self._path}: {error}") from error
+            raise DamagedArchive(f"{self._path}: {error}") from error
 
     def close(self) -> None:
         self._stream.close()
@@ -152,7 +156,7 @@ class Delivery:
         except KeyError:
             raise FileNotFoundError(path) from None
         except _ZIP_ERRORS as error:
-            raise OSError(f"{path}: {error}") from error
+            raise DamagedArchive(f"{path}: {error}") from error
         return cast("IO[bytes]", io.BufferedReader(member, _BUFFER_BYTES))
 
     def read(self, path: str) -> bytes:
@@ -248,7 +252,7 @@ class Delivery:
                 try:
                     self._zips[path] = opened.enter_context(zipfile.ZipFile(stream))
                 except _ZIP_ERRORS as error:
-                    raise OSError(f"{path}: not a readable zip ({error})") from error
+                    raise DamagedArchive(f"{path}: not a readable zip ({error})") from error
                 self._opened.push(opened.pop_all())
         return self._zips[path]
 
