@@ -118,8 +118,13 @@ def vocabulary(name: str) -> pd.DataFrame:
 
 @cache
 def mapping(source: str) -> pd.DataFrame:
-    """The columns that a source's inputs are read from, in order of trust (text columns)."""
-    return pd.read_csv(folder() / "mappings" / f"{source}.csv", dtype=str, keep_default_na=False)
+    """The columns that a source's inputs are read from, in order of trust (text columns).
+
+    A row whose input is ``extends`` stands for all rows of the mapping its column names.
+    """
+    own = pd.read_csv(folder() / "mappings" / f"{source}.csv", dtype=str, keep_default_na=False)
+    pieces = [mapping(row["column"]) if row["input"] == "extends" else row.to_frame().T for _, row in own.iterrows()]
+    return pd.concat(pieces, ignore_index=True)
 
 
 @cache

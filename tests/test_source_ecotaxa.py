@@ -38,17 +38,6 @@ def rules(found: list[Finding]) -> list[str]:
     return [f.rule for f in found]
 
 
-@pytest.mark.parametrize(
-    ("paths", "expected"),
-    [
-        (["a/ecotaxa_1.tsv", "EcoTaxa.TXT", "z!/ecotaxa.tsv"], "3 table(s) named ecotaxa*.tsv, first a/ecotaxa_1.tsv"),
-        (["a/my_ecotaxa.tsv", "ecotaxa_1.tsv.gz", "ecotaxa/x.tsv", "ecotaxa.csv"], None),
-    ],
-)  # fmt: skip
-def test_detect_goes_by_the_tables_name(paths: list[str], expected: str | None) -> None:
-    assert ecotaxa.detect(paths) == expected
-
-
 def test_a_row_says_who_it_is_and_where_its_image_lies(tmp_path: Path) -> None:
     folder = tmp_path / "net 1"
     (folder / "sub").mkdir(parents=True)

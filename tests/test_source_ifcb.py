@@ -55,18 +55,6 @@ def rules(found: Sequence[Finding]) -> list[tuple[str, str]]:
     return [(f.rule, f.severity) for f in found]
 
 
-@pytest.mark.parametrize(
-    ("paths", "expected"),
-    [
-        ([f"2022/{NEW}.adc", f"2022/{NEW}.roi", f"2012/{OLD}.HDR"], "2 bin(s), first D20220522T000439_IFCB134"),
-        ([f"{NEW}.png", "decoy.adc", f"{NEW}_fea_v2.csv", f"x{NEW}.adc"], None),
-        ([], None),
-    ],
-)
-def test_detect_looks_for_bin_ids(paths: list[str], expected: str | None) -> None:
-    assert ifcb.detect(paths) == expected
-
-
 def test_a_new_bin_gives_a_row_for_each_region(tmp_path: Path) -> None:
     adc = new_line(1, 0, 0, 0) + new_line(2, 4, 3, 0) + "\n" + new_line(3, 5, 2, 12)
     write_bin(tmp_path / "2022" / "D20220522", NEW, adc)

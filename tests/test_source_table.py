@@ -47,19 +47,6 @@ def write(folder: Path, **files: str | bytes) -> None:
         path.write_bytes(data.encode() if isinstance(data, str) else data)
 
 
-@pytest.mark.parametrize(
-    ("paths", "expected"),
-    [
-        (["data.csv", "a/1.PNG", "a/2.tif"], "1 table(s) and 2 image(s)"),
-        (["data.XLSX", "d.parquet", "x.gif"], "2 table(s) and 1 image(s)"),
-        (["data.csv"], None),
-        (["1.png", "notes.docx"], None),
-    ],
-)
-def test_detect_wants_tables_and_images(paths: list[str], expected: str | None) -> None:
-    assert table.detect(paths) == expected
-
-
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("ending", ["csv", "tsv", "txt"])
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "latin-1", "utf-16"])

@@ -42,7 +42,7 @@ def interpret(work: Work) -> None:
     nothing = work.constant("unclassified").where(~labelled & delivered.isna(), "unknown")
     status = status.fillna(nothing)
 
-    ecotaxa = work.contribution.source is not None and work.contribution.source.format == "ecotaxa"
+    ecotaxa = any(c.unit == "ecotaxa" for c in work.candidates("label_id"))
     known = taxa().reindex(label_id if ecotaxa else work.empty()).set_axis(work.rows.index)
     listed = label_id.isin(taxa().index)
     work.flag("LABEL_ID_UNKNOWN", label_id.notna() & ~listed & ecotaxa)

@@ -72,7 +72,7 @@ def _to_utc(work: Work, local: pd.Series, zoned: pd.Series) -> tuple[pd.Series, 
     declared = work.contribution.declared.time_zone
     local = local.astype("datetime64[ms]")
     as_utc = local.dt.tz_localize("UTC")
-    by_format = work.contribution.source is not None and work.contribution.source.format == "ifcb"
+    by_format = any(c.unit_source == "utc_by_format" for c in work.candidates("datetime"))
     if by_format or declared is None or declared == "UTC":
         source = "utc_by_format" if by_format else "utc_declared" if declared else "assumed_utc"
         return as_utc, work.constant(source).mask(zoned & (source == "assumed_utc"), "offset_declared")

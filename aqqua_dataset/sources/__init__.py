@@ -5,16 +5,21 @@ every delivered column as text and says where the image's bytes lie (``LOCATOR``
 nothing about meaning. A row that can't be used goes on with a reject reason; a file that can't be
 used becomes a finding. Readers stream: a chunk holds thousands of rows, never a contribution.
 
-A reader module holds two functions::
+A reader module holds::
 
-    def detect(paths: Sequence[str]) -> str | None
+    TELLING: re.Pattern[str]   # basenames of the files that tell the format
+    COVERS: tuple[str, ...]    # other formats whose files it reads as well
+    def detect(delivery: Delivery, telling: Telling) -> str | None
     def read(delivery: Delivery, source: Source, report: Report) -> Iterator[pd.DataFrame]
 
-``detect`` looks at file names only and returns its evidence in words, or None.
+``detect`` is called when at least one basename matches ``TELLING`` fully, may look into those files, and
+returns its evidence in words, or None. What the delivered columns mean stands in schemas/mappings/<format>.csv.
 """
 
 import importlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Protocol, cast
 
@@ -24,15 +29,19 @@ from aqqua_dataset.findings import Finding
 from aqqua_dataset.registry.models import Source
 from aqqua_dataset.transfer.delivery import Delivery
 
+#: Module of each format, the most telling first; ``sources.identify`` asks them in this order.
 READERS: Mapping[str, str] = MappingProxyType(
     {
-        "ecotaxa": "aqqua_dataset.sources.ecotaxa",
         "ifcb": "aqqua_dataset.sources.ifcb",
+        "ecotaxa": "aqqua_dataset.sources.ecotaxa",
         "table": "aqqua_dataset.sources.table",
     }
 )
 
 #: Columns every reader adds: who the row is, where it stands, where its bytes lie, what is wrong.
+#: The bytes are an image file at ``aqqua_path``; or raw 8-bit grey pixels in it (offset, width, height);
+#: or a rectangle of the picture in it (x, y, width, height); or an image file as base64 text in it
+#: (offset, length).
 LOCATOR: Mapping[str, str] = MappingProxyType(
     {
         "aqqua_object_id": "str",  # verbatim object id, or null
@@ -41,9 +50,13 @@ LOCATOR: Mapping[str, str] = MappingProxyType(
         "aqqua_table": "str",  # table the row stands in, path inside the delivery
         "aqqua_line": "Int64",  # 1-based line in that table
         "aqqua_path": "str",  # file that holds the image's bytes; private, may hold names
-        "aqqua_offset": "Int64",  # raw 8-bit pixels from this byte on; null: an image file
-        "aqqua_width": "Int32",  # pixels, raw images only
-        "aqqua_height": "Int32",  # pixels, raw images only
+        "aqqua_offset": "Int64",  # first byte in that file; null: the whole file
+        "aqqua_length": "Int64",  # bytes of base64 text
+        "aqqua_x": "Int32",  # left edge in pixels from 0, rectangles only
+        "aqqua_y": "Int32",  # upper edge in pixels from 0, rectangles only
+        "aqqua_width": "Int32",  # pixels, raw images and rectangles only
+        "aqqua_height": "Int32",  # pixels, raw images and rectangles only
+        "aqqua_variant": "str",  # raw or processed where the object comes in several forms, else null
         "aqqua_flags": "str",  # flags separated by blanks
         "aqqua_reason": "str",  # reject reason, or null
         "aqqua_column": "str",  # column the reason is about
@@ -57,11 +70,22 @@ IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif")
 Report = Callable[[Finding], None]
 
 
+@dataclass(frozen=True)
+class Telling:
+    """The files whose names tell a format: how many, and the first of them in the order of the delivery."""
+
+    count: int
+    paths: tuple[str, ...]
+
+
 class Reader(Protocol):
     """What a reader module offers; see the package's docstring."""
 
-    def detect(self, paths: Sequence[str]) -> str | None:
-        """Evidence that these files are of the reader's format, or None."""
+    TELLING: re.Pattern[str]
+    COVERS: tuple[str, ...]
+
+    def detect(self, delivery: Delivery, telling: Telling) -> str | None:
+        """Evidence that the delivery is of the reader's format, or None."""
 
     def read(self, delivery: Delivery, source: Source, report: Report) -> Iterator[pd.DataFrame]:
         """Chunks of rows with the ``LOCATOR`` columns."""

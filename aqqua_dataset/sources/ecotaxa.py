@@ -11,30 +11,28 @@ and are named as such, not read. Checked against the EcoTaxa back end's test cor
 
 import posixpath
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import pandas as pd
 
 from aqqua_dataset.findings import Finding
 from aqqua_dataset.registry.models import Source
-from aqqua_dataset.sources import Report, text, with_locator
-from aqqua_dataset.transfer.delivery import Delivery, broken_zips, join_inside
+from aqqua_dataset.sources import Report, Telling, text, with_locator
+from aqqua_dataset.transfer.delivery import Delivery, join_inside
 
-_TABLE = re.compile(r"ecotaxa.*\.(tsv|txt)", re.IGNORECASE)
+TELLING = re.compile(r"ecotaxa.*\.(tsv|txt)", re.IGNORECASE)
+COVERS: tuple[str, ...] = ()
 _TYPE_CELL = re.compile(r"\s*(\[\w\])?\s*")
 
 
-def detect(paths: Sequence[str]) -> str | None:
-    """Evidence in words when at least one table is named as EcoTaxa names them."""
-    found = [p for p in paths if _TABLE.fullmatch(posixpath.basename(p))]
-    return f"{len(found)} table(s) named ecotaxa*.tsv, first {found[0]}" if found else None
+def detect(delivery: Delivery, telling: Telling) -> str | None:
+    """Evidence in words: tables named as EcoTaxa names them."""
+    return f"{telling.count} table(s) named ecotaxa*.tsv, first {telling.paths[0]}"
 
 
 def read(delivery: Delivery, source: Source, report: Report) -> Iterator[pd.DataFrame]:
     """Chunks of rows, table by table in the order of their paths."""
-    for path, why in broken_zips(delivery):
-        report(Finding("zip_unreadable", "error", f"the zip can't be opened ({why})", file=path))
-    tables = [f for f in delivery.files() if _TABLE.fullmatch(posixpath.basename(f.path))]
+    tables = [f for f in delivery.files() if TELLING.fullmatch(posixpath.basename(f.path))]
     for table in tables:
         if table.size == 0:
             report(Finding("table_empty", "warning", "the table is empty (0 bytes)", file=table.path))

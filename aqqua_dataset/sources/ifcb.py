@@ -20,10 +20,13 @@ import pandas as pd
 
 from aqqua_dataset.findings import Finding
 from aqqua_dataset.registry.models import Source
-from aqqua_dataset.sources import Report, with_locator
-from aqqua_dataset.transfer.delivery import DeliveredFile, Delivery, broken_zips
+from aqqua_dataset.sources import Report, Telling, with_locator
+from aqqua_dataset.sources.entries import LINE_END, column_name
+from aqqua_dataset.transfer.delivery import DeliveredFile, Delivery
 
 _BIN = re.compile(r"IFCB(?P<old>\d+)_\d{4}_\d{3}_\d{6}|D\d{8}T\d{6}_IFCB(?P<new>\d+)", re.ASCII)
+TELLING = re.compile(rf"(?:{_BIN.pattern})\.(?:hdr|adc|roi)", re.ASCII | re.IGNORECASE)
+COVERS: tuple[str, ...] = ()
 _ENDINGS = (".hdr", ".adc", ".roi")
 _V1 = (
     "trigger", "processing_end_time", "fluorescence_low", "fluorescence_high", "scattering_low", "scattering_high",
@@ -37,7 +40,6 @@ _V2 = (
 )  # fmt: skip
 _WHOLE = ("trigger", "roi_x", "roi_y", "roi_width", "roi_height", "start_byte")
 _OLD_HEADER = ("temperature", "humidity", "binarize_thresh", "pmt1hv", "pmt2hv", "blob_size_thresh")
-_LINE_END = re.compile(r"\r\n|\r|\n")
 _ENTRY = re.compile(r"\s*(.*?\S)\s*[:=]\s*(.*?)\s*")
 _ENTRY_BARE = re.compile(r"\s*(\D*?[^\W\d])\s+(-?[\d.]+)\s*")  # "syringe number 75"
 _ROWS_PER_CHUNK = 5_000
@@ -65,16 +67,13 @@ class Bin:
         return self.paths.get(ending, f"{self.place}{self.stem}{ending}")
 
 
-def detect(paths: Sequence[str]) -> str | None:
-    """Evidence in words when at least one file is a bin's."""
-    stems = {s for p in paths if (s := _stem(p)) is not None}
-    return f"{len(stems)} bin(s), first {min(stems)}" if stems else None
+def detect(delivery: Delivery, telling: Telling) -> str | None:
+    """Evidence in words: files named as bins are."""
+    return f"{telling.count} file(s) of IFCB bins (.hdr, .adc, .roi), first {telling.paths[0]}"
 
 
 def read(delivery: Delivery, source: Source, report: Report) -> Iterator[pd.DataFrame]:
     """Chunks of rows, bin by bin in the order of their paths; small bins share a chunk."""
-    for path, why in broken_zips(delivery):
-        report(Finding("zip_unreadable", "error", f"the zip can't be opened ({why})", file=path))
     waiting: list[pd.DataFrame] = []
     for found in _bins(delivery, report):
         rows = _read_bin(delivery, found, report)
@@ -153,7 +152,7 @@ def _regions(found: Bin, text: str, report: Report) -> pd.DataFrame:
     Columns named as in ``_WHOLE`` with an underscore before hold the same as whole numbers.
     """
     names: Sequence[str] = _V1 if found.old else _V2
-    stripped = (line.strip() for line in _LINE_END.split(text))
+    stripped = (line.strip() for line in LINE_END.split(text))
     lines = {number: line for number, line in enumerate(stripped, start=1) if line}
     table = _table(lines, names, complete=text.endswith(("\r", "\n")))
     numbers = table[list(_WHOLE)].apply(pd.to_numeric, errors="coerce").astype("float64")
@@ -280,16 +279,16 @@ def _header(delivery: Delivery, found: Bin, report: Report) -> dict[str, str]:
 
 
 def _old_entries(text: str) -> dict[str, str]:
-    filled = [line for line in _LINE_END.split(text) if line.strip()]
+    filled = [line for line in LINE_END.split(text) if line.strip()]
     values = [v.strip(' "\t') for v in filled[-1].split(",")] if filled else []
     return dict(zip(_OLD_HEADER, values, strict=True)) if len(values) == len(_OLD_HEADER) else {}
 
 
 def _new_entries(text: str) -> dict[str, str]:
     entries = {}
-    for line in _LINE_END.split(text):
+    for line in LINE_END.split(text):
         match = _ENTRY.fullmatch(line) or _ENTRY_BARE.fullmatch(line)
-        name = re.sub(r"[^a-z0-9]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", match[1]).lower()) if match else ""
-        if match and name.strip("_") and match[2]:
-            entries[name.strip("_")] = match[2]
+        name = column_name(match[1]) if match else ""
+        if match and name and match[2]:
+            entries[name] = match[2]
     return entries

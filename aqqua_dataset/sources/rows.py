@@ -16,7 +16,7 @@ from aqqua_dataset import privacy
 from aqqua_dataset.findings import Finding
 from aqqua_dataset.registry.models import Source
 from aqqua_dataset.sources import IMAGE_ENDINGS, LOCATOR, Report, reader
-from aqqua_dataset.transfer.delivery import Delivery
+from aqqua_dataset.transfer.delivery import Delivery, broken_archives
 from aqqua_dataset.warehouse import Warehouse
 
 ROWS_PER_PART = 20_000
@@ -51,6 +51,8 @@ def write_rows(
     report: Report,
 ) -> list[int]:
     """Reads a delivery into parts and gives every image its id; returns the rows of each part."""
+    for path, why in broken_archives(delivery):
+        report(Finding("archive_unreadable", "error", f"the archive can't be opened ({why})", file=path))
     counts: list[int] = []
     dropped: set[str] = set()
     for part, rows in enumerate(_parts(reader(source.format).read(delivery, source, report))):

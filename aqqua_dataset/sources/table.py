@@ -10,6 +10,7 @@ import contextlib
 import datetime as dt
 import fnmatch
 import posixpath
+import re
 import tempfile
 import zipfile
 import zlib
@@ -26,11 +27,13 @@ from openpyxl.utils.exceptions import InvalidFileException
 
 from aqqua_dataset.findings import Finding
 from aqqua_dataset.registry.models import Source
-from aqqua_dataset.sources import IMAGE_ENDINGS, Report, text, with_locator
-from aqqua_dataset.transfer.delivery import Delivery, broken_zips, join_inside
+from aqqua_dataset.sources import IMAGE_ENDINGS, Report, Telling, text, with_locator
+from aqqua_dataset.transfer.delivery import Delivery, join_inside
 
 _TEXT = (".csv", ".tsv", ".txt")
 _ENDINGS = (*_TEXT, ".xlsx", ".parquet")
+TELLING = re.compile(rf".*({'|'.join(map(re.escape, (*_ENDINGS, *IMAGE_ENDINGS)))})", re.IGNORECASE)
+COVERS: tuple[str, ...] = ()
 _ROWS_PER_CHUNK = 5_000
 # What a damaged spreadsheet or Parquet file makes its library run into.
 _DAMAGE = (
@@ -42,17 +45,13 @@ _DAMAGE = (
 Opened = tuple[list[str], Callable[[list[str]], Iterator[text.TextChunk]]]
 
 
-def detect(paths: Sequence[str]) -> str | None:
-    """Evidence in words when there are both tables and images; the weakest of all readers."""
-    tables = [p for p in paths if p.lower().endswith(_ENDINGS)]
-    images = [p for p in paths if p.lower().endswith(IMAGE_ENDINGS)]
-    return f"{len(tables)} table(s) and {len(images)} image(s)" if tables and images else None
+def detect(delivery: Delivery, telling: Telling) -> str | None:
+    """Evidence in words: any tables or images at all; the weakest of all readers."""
+    return f"{telling.count} table(s) and image(s) of no special format, first {telling.paths[0]}"
 
 
 def read(delivery: Delivery, source: Source, report: Report) -> Iterator[pd.DataFrame]:
     """Chunks of rows, table by table in the order of their paths."""
-    for path, why in broken_zips(delivery):
-        report(Finding("zip_unreadable", "error", f"the zip can't be opened ({why})", file=path))
     if not {"object_id", "image_file"} & set(source.mapping):
         message = "the mapping names neither object_id nor image_file"
         report(Finding("mapping_incomplete", "error", message, key="source.mapping"))

@@ -3,7 +3,6 @@
 import codecs
 import csv
 import io
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count, islice
@@ -17,11 +16,11 @@ import pyarrow.csv as pc
 
 from aqqua_dataset.findings import Finding
 from aqqua_dataset.sources import Report
+from aqqua_dataset.sources.entries import LINE_END
 from aqqua_dataset.transfer.delivery import Delivery
 
 _BLOCK = 4 << 20
 _Integers = npt.NDArray[np.int64]
-_LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 @dataclass(frozen=True)
@@ -177,7 +176,7 @@ def _chunks(
         here, there = np.array(numbers, "int64") - row, np.array(list(taken), "int64") - row
         breaks = np.zeros(end - row, "int64")
         breaks[here] = 0 if batch is None else _line_breaks(batch)
-        breaks[there] = [len(_LINE_END.findall(text)) for text in taken.values()]
+        breaks[there] = [len(LINE_END.findall(text)) for text in taken.values()]
         lines = line + np.arange(end - row) + breaks.cumsum() - breaks
         row, line = end, line + end - row + int(breaks.sum())
         if batch is not None:
@@ -195,7 +194,7 @@ def _line_breaks(batch: pa.RecordBatch) -> _Integers:
         data = column.buffers()[2]
         cells = data.to_pybytes() if data is not None else b""
         if b"\n" in cells or b"\r" in cells:  # rare, and much cheaper to see than to count
-            result += compute.fill_null(compute.count_substring_regex(column, _LINE_END.pattern), 0).to_numpy()
+            result += compute.fill_null(compute.count_substring_regex(column, LINE_END.pattern), 0).to_numpy()
     return result
 
 

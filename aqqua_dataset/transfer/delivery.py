@@ -257,7 +257,7 @@ class Delivery:
         return self._zips[path]
 
 
-def broken_zips(delivery: Delivery) -> list[tuple[str, str]]:
+def broken_archives(delivery: Delivery) -> list[tuple[str, str]]:
     """Path and reason of every zip of the delivery that can't be opened."""
     broken = []
     for entry in delivery.files():
