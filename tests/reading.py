@@ -10,6 +10,7 @@ from aqqua_dataset.findings import Finding
 from aqqua_dataset.registry.models import Source
 from aqqua_dataset.sources import LOCATOR, reader
 from aqqua_dataset.sources.identify import Fit, fitting
+from aqqua_dataset.sources.rows import report_broken_archives
 from aqqua_dataset.transfer.delivery import Delivery
 
 
@@ -17,9 +18,8 @@ def read(folder: Path, name: str, **source: Any) -> tuple[pd.DataFrame, list[Fin
     """All rows of a delivery as one frame, and the findings; chunks hold the locator first and then only text."""
     found: list[Finding] = []
     with Delivery(str(folder)) as delivery:
-        chunks = list(
-            reader(name).read(delivery, Source(format=name, location=str(folder), **source), found.append)
-        )
+        report_broken_archives(delivery, found.append)
+        chunks = list(reader(name).read(delivery, Source(format=name, location=str(folder), **source), found.append))
     for chunk in chunks:
         assert list(chunk.columns[: len(LOCATOR)]) == list(LOCATOR)
         assert {str(t) for t in chunk.dtypes[len(LOCATOR) :]} <= {"str"}

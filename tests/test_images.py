@@ -6,14 +6,16 @@ import struct
 import tarfile
 import zlib
 
+import imagecodecs
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
 from aqqua_dataset.images import container
-from aqqua_dataset.images.inspect import BadImage, inspect_file, inspect_raw
+from aqqua_dataset.images.inspect import BadImage, decode_sheet, inspect_crop, inspect_file, inspect_raw
 from aqqua_dataset.images.shards import ShardWriter
 
 RNG = np.random.default_rng(7)
@@ -196,3 +198,54 @@ def test_shards_are_plain_tar_with_true_offsets(images: list[bytes]) -> None:
         for member, data in zip(members, images, strict=True):
             assert archive.extractfile(member).read() == data  # type: ignore[union-attr]
             assert (member.mtime, member.uid, member.gid, member.mode) == (0, 0, 0, 0o444)
+
+
+@pytest.mark.parametrize("compression", [None, "lzw", "deflate"])
+def test_colour_with_16_bit_keeps_every_bit(compression: str | None) -> None:
+    pixels = RNG.integers(0, 1024, (20, 30, 3), dtype=np.uint16) * 64
+    stream = io.BytesIO()
+    tifffile.imwrite(stream, pixels, photometric="rgb", compression=compression, metadata=None)
+    packed = inspect_file(stream.getvalue())
+    assert (packed.image_format, packed.channels, packed.bit_depth) == ("png", 3, 16)
+    assert packed.delivered_sha256 == hashlib.sha256(stream.getvalue()).hexdigest()
+    assert (imagecodecs.png_decode(packed.data) == pixels).all()
+
+
+def test_damaged_16_bit_colour_is_refused_by_name() -> None:
+    stream = io.BytesIO()
+    tifffile.imwrite(stream, COLOUR.astype(np.uint16) * 256, photometric="rgb", metadata=None)
+    with pytest.raises(BadImage) as refused:
+        inspect_file(stream.getvalue()[:-100])
+    assert refused.value.reason == "image_unreadable"
+
+
+@pytest.mark.parametrize("pixels", [GREY, COLOUR, GREY.astype(np.uint16) * 256], ids=["grey", "colour", "deep"])
+def test_a_rectangle_is_cut_out_of_a_sheet(pixels: np.ndarray) -> None:
+    sheet = decode_sheet(encoded(pixels, "TIFF", compression="tiff_lzw"))
+    packed = inspect_crop(sheet, 3, 5, 7, 11)
+    expected = pixels[5:16, 3:10]
+    assert (decoded(packed.data) == expected).all()
+    assert packed.delivered_sha256 == hashlib.sha256(expected.tobytes()).hexdigest()
+    assert (packed.width_px, packed.height_px, packed.bit_depth) == (7, 11, pixels.dtype.itemsize * 8)
+
+
+def test_grey_stored_as_colour_is_cut_out_as_grey() -> None:
+    sheet = decode_sheet(encoded(np.dstack([GREY] * 3), "TIFF"))
+    packed = inspect_crop(sheet, 0, 0, 30, 40)
+    assert packed.channels == 1
+    assert packed.pixel_hash == inspect_file(encoded(GREY, "PNG")).pixel_hash
+
+
+@pytest.mark.parametrize("place", [(-1, 0, 5, 5), (0, 0, 31, 5), (0, 36, 5, 5), (0, 0, 0, 5), (30, 0, 1, 1)])
+def test_a_rectangle_outside_the_sheet_is_refused(place: tuple[int, int, int, int]) -> None:
+    with pytest.raises(BadImage) as refused:
+        inspect_crop(decode_sheet(encoded(GREY, "PNG")), *place)
+    assert refused.value.reason == "image_rectangle_outside"
+
+
+def test_a_whole_camera_frame_is_refused_before_it_is_decoded() -> None:
+    data = encoded(np.zeros((2048, 2048), np.uint8), "PNG")
+    with pytest.raises(BadImage) as refused:
+        inspect_file(data[:200])  # the pixels aren't even there
+    assert refused.value.reason == "image_full_frame"
+    assert inspect_file(encoded(RNG.integers(0, 2, (2047, 2048), dtype=np.uint8), "PNG")).width_px == 2048

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from aqqua_dataset.findings import Finding
 from aqqua_dataset.registry.models import Source
 from aqqua_dataset.sources import LOCATOR, ecotaxa
+from aqqua_dataset.sources.rows import report_broken_archives
 from aqqua_dataset.transfer.delivery import Delivery
 
 HEADER = "img_file_name\timg_rank\tobject_id\tobject_lat\n"
@@ -22,6 +23,7 @@ Read = tuple[pd.DataFrame, list[Finding]]
 def read(location: Path) -> Read:
     found: list[Finding] = []
     with Delivery(str(location)) as delivery:
+        report_broken_archives(delivery, found.append)
         chunks = list(ecotaxa.read(delivery, Source(format="ecotaxa", location=str(location)), found.append))
     for chunk in chunks:
         assert list(chunk.columns[: len(LOCATOR)]) == list(LOCATOR)
@@ -201,9 +203,9 @@ def test_damaged_zips_are_named_and_the_rest_goes_on(tmp_path: Path) -> None:
         made.writestr("ecotaxa_c.tsv", HEADER + "1.png\t0\tc1\t1\n")
     rows, found = read(tmp_path)
     assert [(f.rule, f.severity, f.file) for f in found] == [
-        ("zip_unreadable", "error", "a.zip"),
-        ("zip_unreadable", "error", "b.zip"),
-        ("zip_unreadable", "error", "c.zip!/broken.zip"),
+        ("archive_unreadable", "error", "a.zip"),
+        ("archive_unreadable", "error", "b.zip"),
+        ("archive_unreadable", "error", "c.zip!/broken.zip"),
     ]
     assert rows["aqqua_object_id"].tolist() == ["c1"]
 
@@ -223,7 +225,7 @@ def test_a_zip_damaged_anywhere_is_a_finding_or_fewer_rows(scratch: Path, share:
     rows, found = read(scratch / "d.zip")
     assert len(rows) <= 51
     if not spoilt and place < len(whole):
-        assert rules(found) == ["zip_unreadable"]
+        assert rules(found) == ["archive_unreadable"]
         assert rows.empty
 
 

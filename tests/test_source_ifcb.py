@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from aqqua_dataset.findings import Finding
 from aqqua_dataset.registry.models import Source
 from aqqua_dataset.sources import LOCATOR, ifcb
+from aqqua_dataset.sources.rows import report_broken_archives
 from aqqua_dataset.transfer.delivery import Delivery
 
 NEW, OLD = "D20220522T000439_IFCB134", "IFCB5_2012_028_081515"
@@ -44,6 +45,7 @@ def write_bin(folder: Path, stem: str, adc: str | bytes, roi: bytes | None = b"x
 def read(folder: Path) -> Read:
     found: list[Finding] = []
     with Delivery(str(folder)) as delivery:
+        report_broken_archives(delivery, found.append)
         chunks = list(ifcb.read(delivery, Source(format="ifcb", location=str(folder)), found.append))
     for chunk in chunks:
         assert list(chunk.columns[: len(LOCATOR)]) == list(LOCATOR)
@@ -264,7 +266,7 @@ def test_bins_in_zips_and_a_damaged_one(tmp_path: Path) -> None:
     assert rules(found) == [("ifcb_file_unreadable", "error")]
     assert rows.empty
     (tmp_path / "bins.zip").write_bytes(data[:100])
-    assert rules(read(tmp_path / "bins.zip")[1]) == [("zip_unreadable", "error")]
+    assert rules(read(tmp_path / "bins.zip")[1]) == [("archive_unreadable", "error")]
 
 
 def test_small_bins_share_a_chunk_and_order_is_by_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,9 @@ Adobe markers; comments, EXIF, XMP and other application data go. Bytes after th
 import io
 import struct
 
+import imagecodecs
+import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -84,6 +87,13 @@ def _scan_end(data: bytes, position: int) -> int:
         if following != 0 and following not in range(0xD0, 0xD8) and following != 0xFF:
             return position
         position += 1 if following == 0xFF else 2
+
+
+def encode_png_array(pixels: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]) -> bytes:
+    """Grey or colour pixels as a lossless PNG of 8 or 16 bit; Pillow can't write colour with 16 bit."""
+    if pixels.dtype == np.uint16 and pixels.ndim == 3:
+        return bytes(imagecodecs.png_encode(pixels, level=6))
+    return encode_png(Image.fromarray(pixels))
 
 
 def encode_png(image: Image.Image) -> bytes:

@@ -1,23 +1,31 @@
 """Decodes and verifies one image and takes its fingerprints; hostile bytes give a reason, not a crash.
 
 The header is judged before anything is decoded: format from an allow-list, at most
-``MAX_PIXELS`` pixels, one frame. Grey stored as colour or as a palette counts as grey in the pixel
-hash, so that the same picture meets itself in every container.
+``MAX_PIXELS`` pixels, one frame, no full camera frame. Grey stored as colour or as a palette counts as grey in the
+pixel hash, so that the same picture meets itself in every container. Colour TIFF with 16 bit per channel, which
+Pillow would shorten to 8 without a word, is decoded by tifffile.
 """
 
+import contextlib
+import functools
 import hashlib
 import io
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
+import tifffile
 import xxhash
 from PIL import Image, UnidentifiedImageError
 
+from aqqua_dataset import schema
 from aqqua_dataset.images import container
 
 MAX_PIXELS = 100_000_000
+Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 _FORMATS = ("PNG", "JPEG", "GIF", "TIFF", "BMP")
 _BIT_DEPTH = {
     "1": 1,
@@ -67,7 +75,13 @@ def inspect_file(delivered: bytes) -> PackedImage:
     """
     if not delivered:
         raise BadImage("image_empty", "0 bytes")
-    image = _decoded(delivered)
+    image = _opened(delivered)
+    if (image.width, image.height) in _camera_frames():
+        raise BadImage("image_full_frame", f"{image.width} x {image.height} pixels, a camera's whole frame")
+    if _is_deep_colour(image):
+        deep = _deep_colour(delivered)
+        return _packed(delivered, container.encode_png_array(deep), "png", _grey_if_equal(deep), 16)
+    _load(image)
     pixels = _pixels(image)
     if image.format == "PNG":
         stored, kind = container.strip_png(delivered), "png"
@@ -89,43 +103,107 @@ def inspect_raw(delivered: bytes, width: int, height: int) -> PackedImage:
     if len(delivered) != width * height or not delivered:
         raise BadImage("image_truncated", f"{len(delivered)} of {width * height} bytes")
     pixels = np.frombuffer(delivered, np.uint8).reshape(height, width)
-    stored = container.encode_png(Image.fromarray(pixels))
-    return _packed(delivered, stored, "png", pixels, 8)
+    return _packed(delivered, container.encode_png_array(pixels), "png", pixels, 8)
 
 
-def _decoded(delivered: bytes) -> Image.Image:
-    """The decoded image, or the reason why not."""
+def inspect_crop(sheet: Pixels, x: int, y: int, width: int, height: int) -> PackedImage:
+    """Cuts one picture out of a sheet of many (see ``decode_sheet``) and makes it a lossless PNG.
+
+    Raises:
+        BadImage: the rectangle lies outside the sheet.
+    """
+    if x < 0 or y < 0 or width < 1 or height < 1 or x + width > sheet.shape[1] or y + height > sheet.shape[0]:
+        raise BadImage(
+            "image_rectangle_outside", f"{width} x {height} at {x}, {y} in {sheet.shape[1]} x {sheet.shape[0]}"
+        )
+    pixels = _grey_if_equal(sheet[y : y + height, x : x + width])
+    bits = pixels.dtype.itemsize * 8
+    return _packed(pixels.tobytes(), container.encode_png_array(pixels), "png", pixels, bits)
+
+
+def decode_sheet(delivered: bytes) -> Pixels:
+    """Pixels of a picture that holds many: rows, columns and, for colour, channels.
+
+    Raises:
+        BadImage: the image can't be used.
+    """
+    image = _opened(delivered)
+    if _is_deep_colour(image):
+        return _deep_colour(delivered)
+    _load(image)
+    return _pixels(image)
+
+
+@contextlib.contextmanager
+def _damage_as_bad_image() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
-            # Pillow warns of damage it tolerates; whether it could decode is what counts here.
+            # Decoders warn of damage they tolerate; whether they could decode is what counts here.
             warnings.simplefilter("ignore")
-            image = Image.open(io.BytesIO(delivered), formats=_FORMATS)
-            if image.width * image.height > MAX_PIXELS:
-                raise BadImage("image_too_large", f"{image.width} x {image.height} pixels")
-            if getattr(image, "n_frames", 1) > 1:
-                raise BadImage("image_multiframe", f"{getattr(image, 'n_frames', 1)} pictures")
-            _check_depth(image)
-            image.load()
-    except UnidentifiedImageError:
-        raise BadImage("image_format_unsupported", delivered[:8].hex(" ")) from None
+            yield
     except Image.DecompressionBombError as error:
         raise BadImage("image_too_large", str(error)) from None
     except BadImage:
         raise
-    except Exception as error:  # on damaged bytes Pillow raises whatever its parsers run into
+    except Exception as error:  # on damaged bytes decoders raise whatever their parsers run into
         raise BadImage("image_unreadable", f"{type(error).__name__}: {error}"[:200]) from None
+
+
+def _opened(delivered: bytes) -> Image.Image:
+    """The image with its header read and judged, nothing decoded yet."""
+    with _damage_as_bad_image():
+        try:
+            image = Image.open(io.BytesIO(delivered), formats=_FORMATS)
+        except UnidentifiedImageError:
+            raise BadImage("image_format_unsupported", delivered[:8].hex(" ")) from None
+        if image.width * image.height > MAX_PIXELS:
+            raise BadImage("image_too_large", f"{image.width} x {image.height} pixels")
+        if getattr(image, "n_frames", 1) > 1:
+            raise BadImage("image_multiframe", f"{getattr(image, 'n_frames', 1)} pictures")
+        bits = _deepest(image)
+        if image.mode not in _BIT_DEPTH or (bits > 8 >= _BIT_DEPTH[image.mode] and not _is_deep_colour(image)):
+            raise BadImage("image_bit_depth_unsupported", f"mode {image.mode}, {bits} bit per channel")
     return image
 
 
-def _check_depth(image: Image.Image) -> None:
-    """Refuses what Pillow would shorten without a word, such as colour TIFF with 16 bit per channel."""
+def _load(image: Image.Image) -> None:
+    with _damage_as_bad_image():
+        image.load()
+
+
+def _deepest(image: Image.Image) -> int:
+    """Bits per channel as a TIFF states them; 8 for other formats, whose Pillow mode says it."""
     bits = getattr(image, "tag_v2", {}).get(_TIFF_BITS_PER_SAMPLE, (8,))
-    deepest = max(bits) if isinstance(bits, tuple) else bits
-    if image.mode not in _BIT_DEPTH or (deepest > 8 and _BIT_DEPTH[image.mode] <= 8):
-        raise BadImage("image_bit_depth_unsupported", f"mode {image.mode}, {deepest} bit per channel")
+    return int(max(bits) if isinstance(bits, tuple) else bits)
 
 
-def _pixels(image: Image.Image) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
+def _is_deep_colour(image: Image.Image) -> bool:
+    return image.format == "TIFF" and image.mode == "RGB" and _deepest(image) == 16
+
+
+def _deep_colour(delivered: bytes) -> npt.NDArray[np.uint16]:
+    with _damage_as_bad_image():
+        pixels = tifffile.imread(io.BytesIO(delivered))
+        if pixels.dtype != np.uint16 or pixels.ndim != 3 or pixels.shape[2] != 3:
+            raise BadImage("image_bit_depth_unsupported", f"{pixels.dtype} in shape {pixels.shape}")
+    return np.ascontiguousarray(pixels)
+
+
+@functools.cache
+def _camera_frames() -> frozenset[tuple[int, int]]:
+    """Sizes of whole camera frames: images of that size aren't cut out and hold any number of objects."""
+    table = schema.vocabulary("camera_frames.csv")
+    return frozenset(zip(table["width_px"].astype(int), table["height_px"].astype(int), strict=True))
+
+
+def _grey_if_equal(pixels: Pixels) -> Pixels:
+    """Colour with three equal channels as grey."""
+    if pixels.ndim == 3 and pixels.shape[2] == 3 and (pixels[..., :1] == pixels[..., 1:]).all():
+        pixels = pixels[..., 0]
+    return cast("Pixels", np.ascontiguousarray(pixels))
+
+
+def _pixels(image: Image.Image) -> Pixels:
     """Pixels as they look: palettes and 1-bit resolved, colour with equal channels reduced to grey."""
     if image.mode in ("P", "PA"):
         image = image.convert("RGBA" if "transparency" in image.info or image.mode == "PA" else "RGB")
@@ -148,7 +226,7 @@ def _packed(
     delivered: bytes,
     stored: bytes,
     kind: str,
-    pixels: npt.NDArray[np.uint8] | npt.NDArray[np.uint16],
+    pixels: Pixels,
     bit_depth: int,
 ) -> PackedImage:
     if pixels.min() == pixels.max():

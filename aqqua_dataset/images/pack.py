@@ -4,6 +4,7 @@ A part's index is written last and is its commit: a killed run starts again at t
 one and ends with the same bytes.
 """
 
+import base64
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,15 +13,24 @@ import pyarrow as pa
 
 from aqqua_dataset import schema
 from aqqua_dataset.harmonise.rows import to_arrow
-from aqqua_dataset.images.inspect import BadImage, PackedImage, inspect_file, inspect_raw
+from aqqua_dataset.images.inspect import (
+    BadImage,
+    PackedImage,
+    Pixels,
+    decode_sheet,
+    inspect_crop,
+    inspect_file,
+    inspect_raw,
+)
 from aqqua_dataset.images.shards import ShardWriter
 from aqqua_dataset.sources.rows import load_rows
 from aqqua_dataset.transfer.delivery import DamagedArchive, Delivery
 from aqqua_dataset.warehouse import Warehouse
 
+_PLACE = ["aqqua_offset", "aqqua_length", "aqqua_x", "aqqua_y", "aqqua_width", "aqqua_height"]
 _COLUMNS = [
     "aqqua_table", "aqqua_line", "aqqua_object_id", "aqqua_image_file", "aqqua_path",
-    "aqqua_offset", "aqqua_width", "aqqua_height", "aqqua_reason",
+    *_PLACE, "aqqua_reason",
 ]  # fmt: skip
 
 
@@ -87,16 +97,13 @@ def pack_part(task: PackTask) -> int:
 
 def _inspected(delivery: Delivery, rows: pd.DataFrame) -> Iterator[tuple[str, PackedImage | BadImage]]:
     """Each image in the order of the rows, or why it can't be used; decoding is the cost, not the loop."""
-    places = rows[["image_id", "aqqua_path", "aqqua_offset", "aqqua_width", "aqqua_height"]]
-    for image_id, path, offset, width, height in places.itertuples(index=False, name=None):
+    sheets = Sheets(delivery)
+    for image_id, path, *numbers in rows[["image_id", "aqqua_path", *_PLACE]].itertuples(index=False, name=None):
+        place = dict(zip(_PLACE, (None if pd.isna(n) else int(n) for n in numbers), strict=True))
         try:
             if pd.isna(path):
                 raise BadImage("image_missing", "path leads out of the delivery")
-            if pd.isna(offset):
-                outcome: PackedImage | BadImage = inspect_file(delivery.read(path))
-            else:
-                size = int(width) * int(height)
-                outcome = inspect_raw(delivery.read_range(path, int(offset), size), int(width), int(height))
+            outcome: PackedImage | BadImage = _inspect(delivery, sheets, path, **place)
         except FileNotFoundError:
             outcome = BadImage("image_missing", "no such file")
         except IsADirectoryError:
@@ -106,6 +113,58 @@ def _inspected(delivery: Delivery, rows: pd.DataFrame) -> Iterator[tuple[str, Pa
         except BadImage as bad:
             outcome = bad
         yield image_id, outcome
+
+
+class Sheets:
+    """Decoded pictures that hold many images; the last one is kept, since its images stand together."""
+
+    def __init__(self, delivery: Delivery) -> None:
+        """``delivery`` is where the pictures lie."""
+        self._delivery = delivery
+        self._path = ""
+        self._found: Pixels | BadImage = BadImage("image_missing")
+
+    def get(self, path: str) -> Pixels:
+        """The pixels of a picture.
+
+        Raises:
+            BadImage: the picture can't be used.
+            OSError: it can't be read.
+        """
+        if path != self._path:
+            try:
+                self._found = decode_sheet(self._delivery.read(path))
+            except BadImage as bad:
+                self._found = bad
+            self._path = path
+        if isinstance(self._found, BadImage):
+            raise self._found
+        return self._found
+
+
+def _inspect(
+    delivery: Delivery, sheets: Sheets, path: str, *,
+    aqqua_offset: int | None, aqqua_length: int | None, aqqua_x: int | None, aqqua_y: int | None,
+    aqqua_width: int | None, aqqua_height: int | None,
+) -> PackedImage:  # fmt: skip
+    """The image a row's locator points at (see ``sources.LOCATOR``)."""
+    if aqqua_offset is not None and aqqua_length is not None:
+        return inspect_file(_from_base64(delivery.read_range(path, aqqua_offset, aqqua_length), aqqua_length))
+    width, height = aqqua_width or 0, aqqua_height or 0
+    if aqqua_offset is not None:
+        return inspect_raw(delivery.read_range(path, aqqua_offset, width * height), width, height)
+    if aqqua_x is not None and aqqua_y is not None:
+        return inspect_crop(sheets.get(path), aqqua_x, aqqua_y, width, height)
+    return inspect_file(delivery.read(path))
+
+
+def _from_base64(text: bytes, length: int) -> bytes:
+    if len(text) < length:
+        raise BadImage("image_truncated", f"{len(text)} of {length} bytes of base64 text")
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError as error:
+        raise BadImage("image_unreadable", f"no base64 text ({error})") from None
 
 
 def _entry(image_id: str, image: PackedImage, shard: str, offset: int) -> dict[str, object]:

@@ -51,8 +51,7 @@ def write_rows(
     report: Report,
 ) -> list[int]:
     """Reads a delivery into parts and gives every image its id; returns the rows of each part."""
-    for path, why in broken_archives(delivery):
-        report(Finding("archive_unreadable", "error", f"the archive can't be opened ({why})", file=path))
+    report_broken_archives(delivery, report)
     counts: list[int] = []
     dropped: set[str] = set()
     for part, rows in enumerate(_parts(reader(source.format).read(delivery, source, report))):
@@ -78,6 +77,12 @@ def write_rows(
     if counts:
         _report_orphans(warehouse, folder, len(counts), delivery, report)
     return counts
+
+
+def report_broken_archives(delivery: Delivery, report: Report) -> None:
+    """Reports the archives that can't be opened; the rest of the delivery is read all the same."""
+    for path, why in broken_archives(delivery):
+        report(Finding("archive_unreadable", "error", f"the archive can't be opened ({why})", file=path))
 
 
 def _report_orphans(warehouse: Warehouse, folder: str, parts: int, delivery: Delivery, report: Report) -> None:

@@ -1,39 +1,25 @@
-"""A delivery as one tree of files: a folder, a zip, a remote folder, with zips inside zips opened.
+"""A delivery as one tree of files: a folder, an archive, a remote folder, with archives inside archives opened.
 
-Paths inside a delivery use ``/``; ``a.zip!/b/c.png`` is the member ``b/c.png`` of ``a.zip``. Nothing
-is unpacked to disk and nothing is written; bytes are read when asked for.
+Paths inside a delivery use ``/``; ``a.zip!/b/c.png`` is the member ``b/c.png`` of ``a.zip``. Bytes are read when
+asked for and nothing is written, except that compressed tars and archives inside archives go to temporary files.
 """
 
 import contextlib
 import functools
 import hashlib
-import io
-import lzma
 import posixpath
-import shutil
-import struct
-import tempfile
-import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, cast
 
 import fsspec
 
-_SPOOL_BYTES = 64 << 20
-_BUFFER_BYTES = 64 << 10
-# What zipfile runs into in a damaged or unsupported archive.
-_ZIP_ERRORS = (
-    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, ValueError, RuntimeError,
-    NotImplementedError,
-)  # fmt: skip
+from aqqua_dataset.transfer.archives import Archive, DamagedArchive, is_archive, open_archive, spooled
+
+__all__ = ["DamagedArchive", "DeliveredFile", "Delivery", "broken_archives", "is_junk", "join_inside"]
+
 _JUNK_PARTS = ("__MACOSX", ".git", ".ipynb_checkpoints")
 _JUNK_PREFIXES = ("._", ".~lock.", "~$", ".DS_Store", "Thumbs.db", "desktop.ini")
-
-
-class DamagedArchive(OSError):
-    """A zip of the delivery, or a file in it, is damaged: the contributor's matter, not the store's."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +41,7 @@ def join_inside(folder: str, name: str) -> str | None:
     r"""Path of a file as a table names it (``\\`` counts as ``/``), relative to a folder of the delivery.
 
     Returns:
-        The path, or None where it would lie outside the delivery or outside the zip the folder is in.
+        The path, or None where it would lie outside the delivery or outside the archive the folder is in.
     """
     outer, bang, inner = folder.rpartition("!/")
     path = posixpath.normpath(posixpath.join(inner, name.replace("\\", "/")))
@@ -64,45 +50,11 @@ def join_inside(folder: str, name: str) -> str | None:
     return f"{outer}{bang}{path}"
 
 
-class _Member(io.RawIOBase):
-    """A file in a zip whose damage shows as OSError, as with any other file."""
-
-    def __init__(self, stream: IO[bytes], path: str) -> None:
-        self._stream, self._path = stream, path
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return self._stream.seekable()
-
-    def tell(self) -> int:
-        return self._stream.tell()
-
-    def readinto(self, buffer: Any) -> int:
-        try:
-            piece = self._stream.read(len(buffer))
-        except _ZIP_ERRORS as error:
-            raise DamagedArchive(f"{self._path}: {error}") from error
-        buffer[: len(piece)] = piece
-        return len(piece)
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        try:
-            return self._stream.seek(offset, whence)
-        except _ZIP_ERRORS as error:
-            raise DamagedArchive(f"{self._path}: {error}") from error
-
-    def close(self) -> None:
-        self._stream.close()
-        super().close()
-
-
 class Delivery:
     """Read access to one delivery. Safe to open again in another process from the same location."""
 
     def __init__(self, location: str, storage_options: dict[str, Any] | None = None) -> None:
-        """Opens a folder, a zip file or an fsspec URL of one.
+        """Opens a folder, an archive or an fsspec URL of one.
 
         Raises:
             FileNotFoundError: nothing lies at ``location``.
@@ -111,7 +63,7 @@ class Delivery:
         if not self._fs.exists(self._base):
             raise FileNotFoundError(f"no delivery at {location}")
         self._single = bool(self._fs.isfile(self._base))
-        self._zips: dict[str, zipfile.ZipFile] = {}
+        self._archives: dict[str, Archive] = {}
         self._opened = contextlib.ExitStack()
         self._open_path = ""
         self._open_file: IO[bytes] | None = None
@@ -125,13 +77,13 @@ class Delivery:
         if self._open_file is not None:
             self._open_file.close()
         self._opened.close()
-        self._zips.clear()
+        self._archives.clear()
 
     def files(self) -> Iterator[DeliveredFile]:
-        """All files in a stable order, those inside zips included, junk left out."""
+        """All files in a stable order, those inside archives included, junk left out."""
         for entry in self._outer():
             yield entry
-            if entry.path.lower().endswith(".zip"):
+            if is_archive(entry.path):
                 yield from self._members(entry.path, entry.stamp)
 
     def fingerprint(self) -> str:
@@ -146,21 +98,15 @@ class Delivery:
 
         Raises:
             FileNotFoundError: no such file.
-            OSError: the file or the zip around it can't be read.
+            OSError: the file or the archive around it can't be read.
         """
         outer, bang, inner = path.rpartition("!/")
         if not bang:
             return cast("IO[bytes]", self._fs.open(self._full(path), "rb"))
-        try:
-            member = _Member(self._zip(outer).open(inner), path)
-        except KeyError:
-            raise FileNotFoundError(path) from None
-        except _ZIP_ERRORS as error:
-            raise DamagedArchive(f"{path}: {error}") from error
-        return cast("IO[bytes]", io.BufferedReader(member, _BUFFER_BYTES))
+        return self._archive(outer).open(inner)
 
     def read(self, path: str) -> bytes:
-        """All bytes of a file; raises like ``open``, and OSError for a damaged zip member."""
+        """All bytes of a file; raises like ``open``, and OSError for a damaged member of an archive."""
         with self.open(path) as stream:
             return stream.read()
 
@@ -179,9 +125,8 @@ class Delivery:
         outer, bang, inner = folder.rpartition("!/")
         if bang:
             prefix = f"{inner}/" if inner else ""
-            found = [n for n in self._zip(outer).namelist() if n.startswith(prefix)]
-            inside = [n for n in found if "/" not in n[len(prefix) :] and n != prefix]
-            exact = {n[len(prefix) :]: f"{outer}!/{n}" for n in sorted(inside)}
+            found = (n[len(prefix) :] for n in self._archive(outer).sizes if n.startswith(prefix))
+            exact = {n: f"{outer}!/{prefix}{n}" for n in found if "/" not in n}
             return {n.casefold(): path for n, path in exact.items()} | exact
         full = self._full(folder)
         if not self._fs.isdir(full):
@@ -197,7 +142,7 @@ class Delivery:
         try:
             there = self.names(folder if folder.endswith("!/") else folder.rstrip("/"))
         except OSError:
-            return None  # a zip that isn't there or is damaged, which the readers report
+            return None  # an archive that isn't there or is damaged, which is reported elsewhere
         wanted = (name, name.casefold(), *(name.casefold() + e for e in endings))
         return next((there[n] for n in wanted if n in there), None)
 
@@ -205,7 +150,7 @@ class Delivery:
         """Whether the file is there."""
         outer, bang, inner = path.rpartition("!/")
         if bang:
-            return inner in self._zip(outer).NameToInfo
+            return inner in self._archive(outer).sizes
         return bool(self._fs.isfile(self._full(path)))
 
     def _full(self, path: str) -> str:
@@ -222,46 +167,49 @@ class Delivery:
         for full in sorted(found):
             info = found[full]
             path = full.rsplit("/", 1)[-1] if self._single else full[len(self._base) + 1 :]
-            stamp = str(info.get("ETag") or info.get("mtime") or info.get("LastModified") or "")
             if not is_junk(path):
-                yield DeliveredFile(path, int(info["size"]), stamp)
+                yield DeliveredFile(path, int(info["size"]), _stamp(info))
 
     def _members(self, path: str, stamp: str) -> Iterator[DeliveredFile]:
         try:
-            infos = sorted(self._zip(path).infolist(), key=lambda i: i.filename)
+            sizes = self._archive(path).sizes
         except OSError:
-            return  # the reader reports the damaged zip when it looks for tables
-        for info in infos:
-            member = f"{path}!/{info.filename}"
-            if info.is_dir() or is_junk(member):
+            return  # reported once by ``broken_archives``
+        for name, size in sizes.items():
+            member = f"{path}!/{name}"
+            if is_junk(member):
                 continue
-            yield DeliveredFile(member, info.file_size, stamp)
-            if info.filename.lower().endswith(".zip"):
+            yield DeliveredFile(member, size, stamp)
+            if is_archive(name):
                 yield from self._members(member, stamp)
 
-    def _zip(self, path: str) -> zipfile.ZipFile:
-        if path not in self._zips:
+    def _archive(self, path: str) -> Archive:
+        if not is_archive(path):
+            raise FileNotFoundError(f"{path} is no archive")
+        if path not in self._archives:
             with contextlib.ExitStack() as opened:
                 stream = opened.enter_context(self.open(path))
                 if "!/" in path:
-                    # A deflated zip inside a zip can't be sought cheaply: keep it in memory or a temporary file.
-                    spool = opened.enter_context(tempfile.SpooledTemporaryFile(_SPOOL_BYTES))
-                    shutil.copyfileobj(stream, spool, 1 << 20)
-                    spool.seek(0)
-                    stream = cast("IO[bytes]", spool)
-                try:
-                    self._zips[path] = opened.enter_context(zipfile.ZipFile(stream))
-                except _ZIP_ERRORS as error:
-                    raise DamagedArchive(f"{path}: not a readable zip ({error})") from error
+                    stream = spooled(stream, opened)
+                stamp = f"{self._base}\0{path}\0{self._stamp(path)}"
+                self._archives[path] = open_archive(path, stream, stamp, opened)
                 self._opened.push(opened.pop_all())
-        return self._zips[path]
+        return self._archives[path]
+
+    def _stamp(self, path: str) -> str:
+        """What changes when the file on disk that holds ``path`` does."""
+        return _stamp(self._fs.info(self._full(path.partition("!/")[0])))
+
+
+def _stamp(info: dict[str, Any]) -> str:
+    return str(info.get("ETag") or info.get("mtime") or info.get("LastModified") or "")
 
 
 def broken_archives(delivery: Delivery) -> list[tuple[str, str]]:
-    """Path and reason of every zip of the delivery that can't be opened."""
+    """Path and reason of every archive of the delivery that can't be opened."""
     broken = []
     for entry in delivery.files():
-        if entry.path.lower().endswith(".zip"):
+        if is_archive(entry.path):
             try:
                 delivery.names(f"{entry.path}!/")
             except OSError as error:
