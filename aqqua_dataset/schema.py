@@ -92,12 +92,13 @@ def fields() -> dict[str, Field]:
 
 @cache
 def tables() -> dict[str, Table]:
-    """All tables by name, with the columns of the tables they extend in front."""
+    """All tables by name, with the columns of the tables they extend in front, but for those they are ``without``."""
     raw = yaml.safe_load((folder() / "tables.yaml").read_text(encoding="utf-8"))
     result: dict[str, Table] = {}
     for name, spec in raw.items():
         bases = [result[base] for base in spec.get("extends", [])]
-        columns = [c for base in bases for c in base.columns] + spec["columns"]
+        left_out = spec.get("without", [])
+        columns = [c for base in bases for c in base.columns if c not in left_out] + spec["columns"]
         required = {c for base in bases for c in base.required} | set(spec["required"])
         result[name] = Table(
             name=name,

@@ -8,7 +8,7 @@ import pandera.errors
 import pyarrow as pa
 
 from aqqua_dataset import schema
-from aqqua_dataset.harmonise import depth, instrument, label, position, scale, time
+from aqqua_dataset.harmonise import depth, instrument, label, position, scale, time, volume
 from aqqua_dataset.harmonise.work import Work
 from aqqua_dataset.registry.models import Contribution, Settings
 
@@ -30,7 +30,8 @@ def harmonise(rows: pd.DataFrame, contribution: Contribution, settings: Settings
         work.reject(reason, rows["reason"] == reason, "", rows["aqqua_value"])
     _identity(work)
     for interpret in (
-        instrument.interpret, scale.interpret, time.interpret, position.interpret, depth.interpret, label.interpret
+        instrument.interpret, scale.interpret, time.interpret, position.interpret, depth.interpret, volume.interpret,
+        label.interpret,
     ):  # fmt: skip
         interpret(work)
     _delivered_flags(work)
@@ -51,6 +52,7 @@ def _identity(work: Work) -> None:
     work.columns["source_object_id"] = work.rows["aqqua_object_id"]
     work.columns["source_image_file"] = work.rows["aqqua_image_file"]
     work.columns["source_image_rank"] = work.rows["rank"]
+    work.columns["image_variant"] = work.rows["aqqua_variant"]
     work.columns["event_id"] = event.mask(event.str.startswith("__DUMMY_ID__").fillna(False).astype(bool))
     work.columns["parent_event_id"] = work.text("parent_event_id")
 

@@ -2,7 +2,8 @@
 
 EcoTaxa's rules are those of its importer: dates YYYYMMDD or YYYY-MM-DD; times HH:MM:SS, or digits
 that are padded with zeros on the left to four and then on the right to six (420 is 04:20:00).
-Anything else must be ISO 8601 or have its format stated in the mapping; day and month are never guessed.
+Anything else must be ISO 8601 or have its format stated in the mapping: a strptime pattern, or ``epoch_s``,
+``epoch_ms`` or ``epoch_us`` for a count since 1970 in UTC. Day and month are never guessed.
 """
 
 import datetime as dt
@@ -12,20 +13,21 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 
 from aqqua_dataset import schema
-from aqqua_dataset.harmonise.work import Work
+from aqqua_dataset.harmonise.work import Candidate, Work
 
 _OLDEST = pd.Timestamp("1850-01-01", tz="UTC")
-_ZONE = r"(?:Z|[+-]\d{2}:?\d{2})$"
+_OFFSET = r"(?:Z|[+-]\d{2}:?\d{2})$"
+_EPOCH = {"epoch_s": ("s", "s"), "epoch_ms": ("ms", "ms"), "epoch_us": ("us", "ms")}
+_PATTERN_PRECISION = (("%f", "ms"), ("%S", "s"), ("%T", "s"), ("%M", "minute"))
 
 
 def interpret(work: Work) -> None:
     """Sets datetime_utc, datetime_precision, datetime_verbatim and timezone_source."""
-    one = work.text("datetime")
+    one = _one_column(work)
     date, time = work.text("date"), work.text("time")
-    verbatim = one.fillna(date.str.cat(time.fillna(""), sep=" ").str.strip())
-    local = _ecotaxa(date, time).where(one.isna(), _one_column(work, one))
-    zoned = one.str.contains(_ZONE, regex=True).fillna(False).astype(bool)
-    utc, source = _to_utc(work, local, zoned)
+    verbatim = one["text"].fillna(date.str.cat(time.fillna(""), sep=" ").str.strip())
+    local = _date_and_time(work, date, time).where(one["text"].isna(), one["local"])
+    utc, source = _to_utc(work, local, one["zone"])
 
     work.reject("time_missing", verbatim.isna())
     work.reject("time_unparsable", verbatim.notna() & utc.isna(), "datetime", verbatim)
@@ -33,14 +35,57 @@ def interpret(work: Work) -> None:
     work.reject("time_out_of_range", (utc < _OLDEST) | (utc >= latest), "datetime", verbatim)
     work.reject("time_default", _is_default(work, utc), "datetime", verbatim)
     work.flag("TZ_ASSUMED", source == "assumed_utc")
-    work.flag("TIME_MISSING", one.isna() & time.isna() & utc.notna())
+    work.flag("TIME_MISSING", one["text"].isna() & time.isna() & utc.notna())
+    precision = one["precision"].fillna(_precision(one["text"], time))
     work.columns["datetime_utc"] = utc
-    work.columns["datetime_precision"] = _precision(one, time).where(utc.notna())
+    work.columns["datetime_precision"] = precision.where(utc.notna())
     work.columns["datetime_verbatim"] = verbatim
     work.columns["timezone_source"] = source
 
 
-def _ecotaxa(date: pd.Series, time: pd.Series) -> pd.Series:
+def _one_column(work: Work) -> pd.DataFrame:
+    """Columns that hold date and time together: verbatim text, naive time, zone source and precision where known."""
+    result = pd.DataFrame(
+        {
+            "text": work.empty(),
+            "local": pd.Series(pd.NaT, work.rows.index, dtype="datetime64[ns]"),
+            "zone": work.empty(),
+            "precision": work.empty(),
+        }
+    )
+    for candidate in work.candidates("datetime"):
+        text = work.column(candidate.column)
+        result = result.where(result["text"].notna() | text.isna(), _parsed(work, candidate, text))
+    return result
+
+
+def _parsed(work: Work, candidate: Candidate, text: pd.Series) -> pd.DataFrame:
+    zone = work.constant("utc_by_format" if candidate.unit_source == "utc_by_format" else None)
+    precision = work.empty()
+    if candidate.unit in _EPOCH:
+        unit, told = _EPOCH[candidate.unit]
+        number, _ = work.number(text)
+        local = pd.to_datetime(number, unit=unit, errors="coerce")
+        zone, precision = work.constant("utc_by_format"), work.constant(told)
+    else:
+        bare = text.str.replace(_OFFSET, "", regex=True)
+        local = pd.to_datetime(bare, format=candidate.unit or "ISO8601", errors="coerce")
+        offset = text.str.extract(r"([+-])(\d{2}):?(\d{2})$")
+        minutes = pd.to_numeric(offset[1]) * 60 + pd.to_numeric(offset[2])
+        with_offset = text.str.contains(_OFFSET, regex=True).fillna(False).astype(bool) & (candidate.unit == "")
+        local -= pd.to_timedelta(minutes.where(offset[0] != "-", -minutes).where(with_offset).fillna(0), unit="min")
+        zone = zone.mask(zone.isna() & with_offset, "offset_declared")
+        if candidate.unit:
+            found = (name for part, name in _PATTERN_PRECISION if part in candidate.unit)
+            precision = work.constant(next(found, "day"))
+    columns = {"text": text, "local": local.astype("datetime64[ns]"), "zone": zone, "precision": precision}
+    return pd.DataFrame(columns)
+
+
+def _date_and_time(work: Work, date: pd.Series, time: pd.Series) -> pd.Series:
+    pattern = next((c.unit for c in work.candidates("date") if "%" in c.unit), None)
+    if pattern is not None:
+        date = pd.to_datetime(date, format=pattern, errors="coerce").dt.strftime("%Y%m%d").astype("str")
     day = date.str.replace(r"^(\d{4})-(\d{2})-(\d{2})$", r"\1\2\3", regex=True)
     day = day.where(day.str.fullmatch(r"\d{8}").fillna(False).astype(bool))
     clock, fraction = _clock_digits(time)
@@ -56,29 +101,14 @@ def _clock_digits(time: pd.Series) -> tuple[pd.Series, pd.Series]:
     return colons.fillna(digits), parts[4].str.slice(0, 6)
 
 
-def _one_column(work: Work, text: pd.Series) -> pd.Series:
-    candidates = work.candidates("datetime")
-    pattern = candidates[0].format if candidates else None
-    bare = text.str.replace(_ZONE, "", regex=True)
-    parsed = pd.to_datetime(bare, format=pattern or "ISO8601", errors="coerce")
-    offset = text.str.extract(r"([+-])(\d{2}):?(\d{2})$")
-    minutes = pd.to_numeric(offset[1]) * 60 + pd.to_numeric(offset[2])
-    signed = minutes.where(offset[0] != "-", -minutes).fillna(0)
-    return parsed - pd.to_timedelta(signed, unit="min")
-
-
-def _to_utc(work: Work, local: pd.Series, zoned: pd.Series) -> tuple[pd.Series, pd.Series]:
+def _to_utc(work: Work, local: pd.Series, zone: pd.Series) -> tuple[pd.Series, pd.Series]:
     """UTC times and who says the zone; times a zone's clock change makes ambiguous become null."""
     declared = work.contribution.declared.time_zone
-    local = local.astype("datetime64[ms]")
-    as_utc = local.dt.tz_localize("UTC")
-    by_format = any(c.unit_source == "utc_by_format" for c in work.candidates("datetime"))
-    if by_format or declared is None or declared == "UTC":
-        source = "utc_by_format" if by_format else "utc_declared" if declared else "assumed_utc"
-        return as_utc, work.constant(source).mask(zoned & (source == "assumed_utc"), "offset_declared")
-    there: Any = local.dt.tz_localize(ZoneInfo(declared), ambiguous="NaT", nonexistent="NaT")
-    utc = as_utc.where(zoned, there.dt.tz_convert("UTC"))
-    return utc, work.constant("tzname_declared").mask(zoned, "offset_declared")
+    as_utc = local.astype("datetime64[ms]").dt.tz_localize("UTC")
+    if declared is None or declared == "UTC":
+        return as_utc, zone.fillna("utc_declared" if declared else "assumed_utc")
+    there: Any = local.astype("datetime64[ms]").dt.tz_localize(ZoneInfo(declared), ambiguous="NaT", nonexistent="NaT")
+    return as_utc.where(zone.notna(), there.dt.tz_convert("UTC")), zone.fillna("tzname_declared")
 
 
 def _latest(work: Work) -> dt.date:

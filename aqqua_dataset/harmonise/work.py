@@ -8,20 +8,28 @@ import numpy.typing as npt
 import pandas as pd
 
 from aqqua_dataset import schema
-from aqqua_dataset.registry.models import Contribution, Settings
+from aqqua_dataset.registry.models import Column, Contribution, Settings
 
 Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One delivered column that an input may be read from (see schemas/mappings)."""
+    """One column that an input may be read from (see schemas/mappings).
+
+    Attributes:
+        column: its name among the rows.
+        unit: unit of its values; for times their format, for label ids their class list; "" where none is needed.
+        instruments: it counts for these instruments only; for all when empty.
+        unit_source: who says which unit it is (enumeration pixel_size_unit_source, or ``utc_by_format``).
+        origin: ``mapping``, ``folder``, ``format`` or the id of a joined table: what belongs together.
+    """
 
     column: str
     unit: str
-    instruments: frozenset[str]
-    unit_source: str
-    format: str | None = None
+    instruments: frozenset[str] = frozenset()
+    unit_source: str = "declared_form"
+    origin: str = "mapping"
 
 
 @dataclass
@@ -67,32 +75,29 @@ class Work:
         return pd.Series(value, self.rows.index, dtype="str" if isinstance(value, str) else "float64")
 
     def candidates(self, name: str) -> list[Candidate]:
-        """Delivered columns that input ``name`` may be read from, in order of trust."""
+        """Columns that input ``name`` may be read from, in order of trust.
+
+        First what the contribution's file maps, then its joined tables, then what the format's own columns
+        mean, last its defaults by folder; a column whose unit the form states comes before all of them.
+        """
         source = self.contribution.source
+        if source is None:
+            return []
         units = self.contribution.declared.column_units
-        if source is not None and source.format == "table":
-            found = source.mapping.get(name)
-            chosen = (
-                []
-                if found is None
-                else [Candidate(found.column, found.unit or "", frozenset(), "declared_form", found.format)]
-            )
-        else:
-            table = schema.mapping(source.format if source else "")
-            chosen = [
-                Candidate(
-                    r.column,
-                    r.unit,
-                    frozenset(filter(None, r.instruments.split("|"))),
-                    r.unit_source,
-                )
+        chosen = []
+        if name in source.mapping:
+            chosen.append(_declared(source.mapping[name], "", "mapping"))
+        for join in source.joins:
+            if name in join.mapping:
+                chosen.append(_declared(join.mapping[name], f"{join.id}.", join.id))
+        if source.format != "table":
+            table = schema.mapping(source.format)
+            chosen += [
+                Candidate(r.column, r.unit, frozenset(filter(None, r.instruments.split("|"))), r.unit_source, "format")
                 for r in table[table["input"] == name].itertuples()
             ]
-        told = [
-            Candidate(c.column, units[c.column], frozenset(), "declared_form", c.format)
-            for c in chosen
-            if c.column in units
-        ]
+        chosen.append(Candidate(f"folder.{name}", "um" if name == "pixel_size" else "", origin="folder"))
+        told = [Candidate(c.column, units[c.column], origin=c.origin) for c in chosen if c.column in units]
         return [c for c in [*told, *chosen] if c.column in self.rows]
 
     def text(self, name: str) -> pd.Series:
@@ -120,6 +125,10 @@ class Work:
         unreadable = np.asarray(text.notna() & value.isna(), dtype=bool)
         fill = value.isin(_fill_numbers(("number", *kinds))) | np.isinf(value)
         return value.astype("float64").mask(fill), unreadable
+
+
+def _declared(column: Column, prefix: str, origin: str) -> Candidate:
+    return Candidate(prefix + column.column, column.unit or column.format or "", origin=origin)
 
 
 def _fill_words() -> list[str]:

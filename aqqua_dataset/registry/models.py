@@ -93,36 +93,73 @@ class Attribution(Record):
 
 
 class Column(Record):
-    """One column of a free table: its name, and its unit where the value has one."""
+    """One column that an input is read from: its name, its unit where the value has one, the format of a time."""
 
     column: Text
     unit: Text | None = None
     format: Text | None = None
 
 
+class Join(Record):
+    """Further tables whose rows are joined to the images' rows, e.g. stations or CTD casts.
+
+    Attributes:
+        id: short name; the joined columns are called ``<id>.<column>``.
+        tables: glob of the tables inside the delivery, or inside ``location``.
+        location: path or URL of the tables where they didn't come with the delivery.
+        sheet: sheet of a spreadsheet; the first when left out.
+        key: columns of these tables that tell their rows apart.
+        to: columns of the images' rows that hold the same values, in the same order.
+        mapping: canonical input -> column of these tables.
+    """
+
+    id: Slug
+    tables: Text = "*"
+    location: Text | None = None
+    sheet: Text | None = None
+    key: Annotated[tuple[Text, ...], Field(min_length=1)]
+    to: Annotated[tuple[Text, ...], Field(min_length=1)]
+    mapping: dict[str, Column] = {}
+
+
+class FolderValues(Record):
+    """What holds for all images in a folder: canonical input -> value (metres, degrees, micrometres, ISO 8601)."""
+
+    path: Text
+    values: Annotated[dict[str, str | float], Field(min_length=1)]
+
+
 class Source(Record):
     """Where the delivery lies and how it is read.
 
     Attributes:
-        format: reader name; see ``aqqua_dataset.sources``.
-        location: path (relative to the deliveries folder) or URL of a folder or zip.
+        format: reader name (see ``aqqua_dataset.sources``), or ``auto``: recognised from the files.
+        location: path (relative to the deliveries folder) or URL of a folder or archive.
         dataset_id: id of the data set where it came from (EcoTaxa project, cruise, ...).
         retrieved: day the delivery was taken.
         url: public landing page or DOI of the source, for attribution.
-        mapping: for a free table only: canonical input -> column.
-        tables: for a free table only: glob of the tables inside the delivery.
-        images: for a free table only: folder of the images inside the delivery.
+        mapping: canonical input -> column; comes before what the format's own columns mean.
+        tables: for a free table only: glob of the tables inside the delivery; ``none`` for images without a table.
+        sheet: for a free table only: sheet of a spreadsheet; the first when left out.
+        images: for a free table only: folder (or a glob of folders) of the images inside the delivery.
+        names: regular expression whose named groups are read from each image's path as columns ``name.<group>``.
+        joins: further tables, in order of trust.
+        folders: values that hold for whole folders of images (glob of paths); the first that fits counts.
         credentials: name of the credentials to use, never the secret itself.
     """
 
-    format: Text
+    format: Text = "auto"
     location: Text
     dataset_id: Text | None = None
     retrieved: dt.date | None = None
     url: Text | None = None
     mapping: dict[str, Column] = {}
     tables: Text = "*"
+    sheet: Text | None = None
     images: str = ""
+    names: Text | None = None
+    joins: tuple[Join, ...] = ()
+    folders: tuple[FolderValues, ...] = ()
     credentials: Text | None = None
 
 

@@ -142,7 +142,7 @@ def open_archive(path: str, stream: IO[bytes], stamp: str, opened: contextlib.Ex
 
 def spooled(stream: IO[bytes], opened: contextlib.ExitStack) -> IO[bytes]:
     """A copy of an archive inside an archive, in memory or a temporary file: it can't be sought cheaply there."""
-    spool = opened.enter_context(tempfile.SpooledTemporaryFile(_SPOOL_BYTES))
+    spool = opened.enter_context(tempfile.SpooledTemporaryFile(_SPOOL_BYTES))  # noqa: SIM115 - as above
     shutil.copyfileobj(stream, spool, 1 << 20)
     spool.seek(0)
     return cast("IO[bytes]", spool)
