@@ -9,7 +9,8 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -19,9 +20,12 @@ from aqqua_dataset.compute import map_chunks
 from aqqua_dataset.config import Config
 from aqqua_dataset.findings import Finding
 from aqqua_dataset.harmonise.rows import harmonise
+from aqqua_dataset.harmonise.supplement import supplement
 from aqqua_dataset.images import pack
-from aqqua_dataset.registry.models import Contribution, Registry, Settings
-from aqqua_dataset.sources import READERS
+from aqqua_dataset.registry.models import Contribution, Registry, Settings, Source
+from aqqua_dataset.sources import READERS, Report
+from aqqua_dataset.sources.identify import Fit, fitting
+from aqqua_dataset.sources.joins import write_join, write_nothing
 from aqqua_dataset.sources.rows import load_rows, write_rows
 from aqqua_dataset.transfer.delivery import Delivery
 from aqqua_dataset.warehouse import Warehouse
@@ -31,7 +35,11 @@ log = logging.getLogger(__name__)
 Stage = Literal["rows", "core", "images"]
 
 #: Raise a stage's version when its results change for unchanged inputs: it then runs again everywhere.
-VERSIONS: dict[Stage, int] = {"rows": 1, "core": 1, "images": 1}
+VERSIONS: dict[Stage, int] = {"rows": 2, "core": 2, "images": 2}
+
+#: Value of ``source.format`` when the format is to be recognised from the files.
+AUTO = "auto"
+_READ_LATER = {"joins", "folders"}  # they don't change the rows, so a new one needs no second reading
 
 
 @dataclass(frozen=True)
@@ -84,8 +92,8 @@ def read_rows(collection: Collection, contribution_id: str) -> StageReport:
     if refusal is not None or contribution.source is None:
         return _refused(collection, contribution_id, "rows", refusal)
     source = contribution.source
-    if source.format not in READERS:
-        message = f"unknown format {source.format!r}: expected one of {', '.join(READERS)}"
+    if source.format not in (*READERS, AUTO):
+        message = f"unknown format {source.format!r}: expected {AUTO} or one of {', '.join(READERS)}"
         return _refused(
             collection,
             contribution_id,
@@ -103,10 +111,15 @@ def read_rows(collection: Collection, contribution_id: str) -> StageReport:
         )
     with delivery:
         personal = schema.vocabulary("personal_columns.csv").to_csv()
-        mapping = schema.mapping(source.format).to_csv() if source.format != "table" else ""
-        key = _key("rows", delivery.fingerprint(), source.model_dump_json(), personal, mapping)
+        patterns = json.dumps([j.tables for j in source.joins if j.location is None])
+        key = _key("rows", delivery.fingerprint(), source.model_dump_json(exclude=_READ_LATER), patterns, personal)
         if report := _unchanged(collection, contribution_id, "rows", key):
             return report
+        if source.format == AUTO:
+            fits = fitting(delivery)
+            if len(fits) != 1:
+                return _refused(collection, contribution_id, "rows", _not_one_format(contribution_id, fits))
+            source = source.model_copy(update={"format": fits[0].format})
         folder = _fresh_folder(collection, contribution_id, "rows", key)
         findings: list[Finding] = []
         parts = write_rows(
@@ -116,7 +129,18 @@ def read_rows(collection: Collection, contribution_id: str) -> StageReport:
     if not parts:
         message = "no image row was found in the delivery"
         findings.append(Finding("delivery_without_rows", "error", message, contribution_id))
-    return _commit(collection, contribution_id, "rows", key, folder, parts, {"rows": sum(parts)}, findings)
+    numbers = {"rows": sum(parts)}
+    return _commit(collection, contribution_id, "rows", key, folder, parts, numbers, findings, format=source.format)
+
+
+def _not_one_format(contribution: str, fits: Sequence[Fit]) -> Finding:
+    told = "; ".join(f"{fit.format}: {fit.evidence}" for fit in fits)
+    message = (
+        f"several formats fit: name one of them in source.format ({told})"
+        if fits
+        else f"no format fits: name one of {', '.join(READERS)} in source.format, or look at the delivery"
+    )
+    return Finding("format_not_recognised", "error", message, contribution, key="source.format")
 
 
 @dataclass(frozen=True)
@@ -131,14 +155,17 @@ class CoreTask:
     part: int
 
 
-def harmonise_part(task: CoreTask) -> tuple[int, int]:
-    """Harmonises one part; returns usable and rejected rows."""
+def harmonise_part(task: CoreTask) -> tuple[int, int, dict[str, int]]:
+    """Harmonises one part; returns usable and rejected rows, and for each join the rows without a partner."""
     rows = load_rows(task.warehouse, task.rows_folder, task.part)
+    without: dict[str, int] = {}
+    if task.contribution.source is not None:
+        rows, without = supplement(task.warehouse, task.folder, rows, task.contribution.source)
     result = harmonise(rows, task.contribution, task.settings)
     quarantine = f"{task.folder}/rejected-{task.part:05d}.parquet"
     task.warehouse.write_parquet(quarantine, result.quarantine, schema.arrow("quarantine"))
     task.warehouse.write_parquet(f"{task.folder}/core-{task.part:05d}.parquet", result.core, schema.arrow("core"))
-    return result.core.num_rows, len(rows) - result.core.num_rows
+    return result.core.num_rows, len(rows) - result.core.num_rows, without
 
 
 def harmonise_rows(collection: Collection, contribution_id: str, executor: Executor, workers: int) -> StageReport:
@@ -146,25 +173,61 @@ def harmonise_rows(collection: Collection, contribution_id: str, executor: Execu
     rows = manifest(collection.warehouse, contribution_id, "rows")
     contribution = collection.registry.contributions[contribution_id]
     refusal = intake_refusal(collection.registry, contribution)
-    if rows is None or refusal is not None:
+    if rows is None or refusal is not None or contribution.source is None:
         return _refused(collection, contribution_id, "core", refusal)
     settings = collection.registry.settings
-    declared = contribution.declared.model_dump_json()
-    key = _key("core", rows["key"], declared, schema.fingerprint(), settings.release_date.isoformat())
+    source = contribution.source.model_copy(update={"format": rows["format"]})
+    contribution = contribution.model_copy(update={"source": source})
+    told = (contribution.declared.model_dump_json(), source.model_dump_json(), _join_stamps(collection, source))
+    key = _key("core", rows["key"], *told, schema.fingerprint(), settings.release_date.isoformat())
     if report := _unchanged(collection, contribution_id, "core", key):
         return report
     folder = _fresh_folder(collection, contribution_id, "core", key)
+    findings: list[Finding] = []
+    _write_joins(collection, source, folder, lambda f: findings.append(replace(f, contribution=contribution_id)))
     tasks = [
         CoreTask(collection.warehouse, contribution, settings, rows["folder"], folder, part)
         for part in range(len(rows["parts"]))
     ]
     usable = rejected = 0
     parts = [0] * len(tasks)
-    for task, (good, bad) in map_chunks(harmonise_part, tasks, executor, workers):
+    without: Counter[str] = Counter()
+    for task, (good, bad, unmatched) in map_chunks(harmonise_part, tasks, executor, workers):
         parts[task.part] = good
         usable, rejected = usable + good, rejected + bad
+        without.update(unmatched)
+    message = "images for which the joined table has no row"
+    findings += [
+        Finding("join_without_row", "warning", message, contribution_id, key=f"source.joins.{join}", count=count)
+        for join, count in without.items()
+        if count
+    ]
     numbers = {"usable": usable, "rejected": rejected}
-    return _commit(collection, contribution_id, "core", key, folder, parts, numbers, [])
+    return _commit(collection, contribution_id, "core", key, folder, parts, numbers, findings)
+
+
+def _join_stamps(collection: Collection, source: Source) -> str:
+    """What changes when a joined table outside the delivery does; those inside change the rows' key."""
+    stamps = {}
+    for join in source.joins:
+        if join.location is not None:
+            try:
+                with Delivery(collection.config.delivery_location(join.location)) as delivery:
+                    stamps[join.id] = delivery.fingerprint()
+            except FileNotFoundError:
+                stamps[join.id] = "missing"
+    return json.dumps(stamps)
+
+
+def _write_joins(collection: Collection, source: Source, folder: str, report: Report) -> None:
+    for join in source.joins:
+        location = collection.config.delivery_location(join.location or source.location)
+        try:
+            with Delivery(location) as delivery:
+                write_join(collection.warehouse, folder, delivery, join, source.joins, report)
+        except FileNotFoundError as error:
+            report(Finding("delivery_missing", "error", str(error), key=f"source.joins.{join.id}.location"))
+            write_nothing(collection.warehouse, folder, join, source.joins)
 
 
 def pack_images(
@@ -254,7 +317,7 @@ def _refused(collection: Collection, contribution: str, stage: Stage, finding: F
 
 def _commit(
     collection: Collection, contribution: str, stage: Stage, key: str, folder: str,
-    parts: list[int], numbers: dict[str, int], findings: Iterable[Finding],
+    parts: list[int], numbers: dict[str, int], findings: Iterable[Finding], **more: str,
 ) -> StageReport:  # fmt: skip
     """Makes a stage's new folder the present one, then removes the one it replaces."""
     before = manifest(collection.warehouse, contribution, stage)
@@ -267,6 +330,7 @@ def _commit(
             "parts": parts,
             "numbers": numbers,
             "findings": [f.as_row() for f in kept],
+            **more,
         },
     )
     collection.warehouse.remove(f"contributions/{contribution}/refused.json")

@@ -113,7 +113,7 @@ def test_columns_that_stand_twice_are_reported_and_the_first_is_taken(tmp_path: 
 @pytest.mark.parametrize(
     ("mapping", "expected"),
     [
-        ({"image_file": "Datei"}, ["cop.1", "b"]),
+        ({"image_file": "Datei"}, ["sub/cop.1", "b"]),
         ({"object_id": "ID"}, ["1", "2"]),
         ({"object_id": "ID", "image_file": "Datei"}, ["1", "2"]),
     ],

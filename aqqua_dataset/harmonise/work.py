@@ -87,9 +87,7 @@ class Work:
         chosen = []
         if name in source.mapping:
             chosen.append(_declared(source.mapping[name], "", "mapping"))
-        for join in source.joins:
-            if name in join.mapping:
-                chosen.append(_declared(join.mapping[name], f"{join.id}.", join.id))
+        chosen += [_declared(j.mapping[name], f"{j.id}.", j.id) for j in source.joins if name in j.mapping]
         if source.format != "table":
             table = schema.mapping(source.format)
             chosen += [

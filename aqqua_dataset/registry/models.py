@@ -126,7 +126,7 @@ class FolderValues(Record):
     """What holds for all images in a folder: canonical input -> value (metres, degrees, micrometres, ISO 8601)."""
 
     path: Text
-    values: Annotated[dict[str, str | float], Field(min_length=1)]
+    holds: Annotated[dict[str, str | float], Field(min_length=1)]
 
 
 class Source(Record):

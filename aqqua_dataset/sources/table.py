@@ -1,48 +1,33 @@
-"""Any table plus a folder of images, through the mapping in the contribution file.
+"""Any tables plus folders of images, through the mapping in the contribution file.
 
-Tables: CSV, TSV and TXT (delimiter found from the header, any encoding), XLSX (first sheet) and Parquet. The
-mapping says which column holds the object id, the image file and every other input; a table without an
-object id takes the image file's name without its ending, one without image files looks for images named as
-the objects are. Values stay text here: units, decimal commas and date formats are the harmoniser's business.
+Tables: see ``tables``. The mapping says which column holds the object id, the image file and every other input; a
+table without an object id takes the image's path without its ending, one without image files looks for images named
+as the objects are. Without any table (``tables: none``) every image is a row, and what is known of it stands in its
+path (``names``), its folder (``folders``) or joined tables (``joins``). Values stay text here: units, decimal commas
+and date formats are the harmoniser's business. Whole camera frames are refused: see ``frames``.
 """
 
 import contextlib
-import datetime as dt
 import fnmatch
 import posixpath
 import re
-import tempfile
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
-from typing import Any
-from xml.etree.ElementTree import ParseError
+from collections.abc import Callable, Iterator
+from itertools import chain, islice
 
-import openpyxl
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
-from openpyxl.utils.exceptions import InvalidFileException
 
 from aqqua_dataset.findings import Finding
 from aqqua_dataset.registry.models import Source
-from aqqua_dataset.sources import IMAGE_ENDINGS, Report, Telling, text, with_locator
+from aqqua_dataset.sources import IMAGE_ENDINGS, Report, Telling, frames, tables, text, with_locator
+from aqqua_dataset.sources.names import PREFIX, from_path
+from aqqua_dataset.transfer.archives import ENDINGS as ARCHIVE_ENDINGS
 from aqqua_dataset.transfer.delivery import Delivery, join_inside
 
-_TEXT = (".csv", ".tsv", ".txt")
-_ENDINGS = (*_TEXT, ".xlsx", ".parquet")
-TELLING = re.compile(rf".*({'|'.join(map(re.escape, (*_ENDINGS, *IMAGE_ENDINGS)))})", re.IGNORECASE)
+TELLING = re.compile(rf".*({'|'.join(map(re.escape, (*tables.ENDINGS, *IMAGE_ENDINGS)))})", re.IGNORECASE)
 COVERS: tuple[str, ...] = ()
+NO_TABLES = "none"
 _ROWS_PER_CHUNK = 5_000
-# What a damaged spreadsheet or Parquet file makes its library run into.
-_DAMAGE = (
-    pa.ArrowException, zipfile.BadZipFile, zlib.error, EOFError, ParseError, ValueError, LookupError, TypeError,
-    AttributeError, NotImplementedError, InvalidFileException,
-)  # fmt: skip
-
-#: The header's cells, and the rows below once the columns have their names.
-Opened = tuple[list[str], Callable[[list[str]], Iterator[text.TextChunk]]]
+_ENDING = r"\.[A-Za-z]\w*$"
 
 
 def detect(delivery: Delivery, telling: Telling) -> str | None:
@@ -51,40 +36,94 @@ def detect(delivery: Delivery, telling: Telling) -> str | None:
 
 
 def read(delivery: Delivery, source: Source, report: Report) -> Iterator[pd.DataFrame]:
-    """Chunks of rows, table by table in the order of their paths."""
+    """Chunks of rows, table by table in the order of their paths; whole camera frames get a reason."""
+    chunks = _images(delivery, source) if source.tables == NO_TABLES else _tables(delivery, source, report)
+    first = next(chunks, None)
+    if first is None:
+        return
+    refused = frames.report_full_frames(delivery, first["aqqua_path"], report)
+    whole = chain([first], chunks)
+    yield from map(frames.refuse, whole) if refused else whole
+
+
+def _images(delivery: Delivery, source: Source) -> Iterator[pd.DataFrame]:
+    """Every image of the images folders as a row."""
+    inside = _is_inside(source)
+    paths = (f.path for f in delivery.files() if f.path.lower().endswith(IMAGE_ENDINGS) and inside(f.path))
+    while group := list(islice(paths, _ROWS_PER_CHUNK)):
+        path = pd.Series(group, dtype="str")
+        rows = pd.DataFrame({"image": path, "aqqua_path": path, "aqqua_image_file": path, "aqqua_table": ""})
+        rows["aqqua_object_id"] = _object_ids(source, rows, path)
+        rows["aqqua_reason"] = pd.Series(pd.NA, rows.index, dtype="str").mask(
+            rows["aqqua_object_id"].isna(), "object_id_missing"
+        )
+        yield with_locator(rows)
+
+
+def _is_inside(source: Source) -> Callable[[str], object]:
+    """Whether a path lies in one of the images folders; their pattern may hold wildcards."""
+    pattern = source.images.strip("/")
+    if not pattern:
+        return lambda _: True
+    return re.compile(fnmatch.translate(f"{pattern}/*") + "|" + fnmatch.translate(f"{pattern}!/*")).match
+
+
+def _tables(delivery: Delivery, source: Source, report: Report) -> Iterator[pd.DataFrame]:
     if not {"object_id", "image_file"} & set(source.mapping):
         message = "the mapping names neither object_id nor image_file"
         report(Finding("mapping_incomplete", "error", message, key="source.mapping"))
         return
+    folders = list(_image_folders(delivery, source))
     found = False
     for file in delivery.files():
-        if not file.path.lower().endswith(_ENDINGS) or not fnmatch.fnmatchcase(file.path, source.tables):
+        if not tables.is_table(file.path) or not _is_object_table(file.path, source):
             continue
         found = True
         if file.size == 0:
             report(Finding("table_empty", "warning", "the table is empty (0 bytes)", file=file.path))
             continue
         try:
-            yield from _read_table(delivery, file.path, source, report)
+            yield from _read_table(delivery, file.path, source, folders, report)
         except OSError as error:
             message = f"the table can't be read: {error}"
             report(Finding("table_unreadable", "error", message[:300], file=file.path))
     if not found:
-        message = f"no table ({', '.join(_ENDINGS)}) fits the pattern {source.tables!r}"
+        message = f"no table ({', '.join(tables.ENDINGS)}) fits the pattern {source.tables!r}"
         report(Finding("table_missing", "error", message, key="source.tables"))
 
 
-def _read_table(delivery: Delivery, path: str, source: Source, report: Report) -> Iterator[pd.DataFrame]:
-    ending = posixpath.splitext(path)[1].lower()
-    open_table = {".xlsx": _open_xlsx, ".parquet": _open_parquet}.get(ending, _open_text)
+def _is_object_table(path: str, source: Source) -> bool:
+    """Whether a table holds the images' rows: it fits the pattern and is none that is joined to them."""
+    joined = any(j.location is None and fnmatch.fnmatchcase(path, j.tables) for j in source.joins)
+    return fnmatch.fnmatchcase(path, source.tables) and not joined
+
+
+def _image_folders(delivery: Delivery, source: Source) -> Iterator[str]:
+    """The images folders, each ending with ``/`` or being the delivery's root."""
+    pattern = source.images.strip("/")
+    if not pattern:
+        yield ""
+    elif not any(wild in pattern for wild in "*?["):
+        yield f"{pattern}!/" if pattern.lower().endswith(ARCHIVE_ENDINGS) else f"{pattern}/"
+    else:
+        seen = {f.path.rpartition("/")[0] for f in delivery.files()}
+        yield from (f"{folder}/" for folder in sorted(seen) if fnmatch.fnmatchcase(folder.rstrip("!"), pattern))
+
+
+def _read_table(
+    delivery: Delivery, path: str, source: Source, folders: list[str], report: Report
+) -> Iterator[pd.DataFrame]:
+    wanted = {c.column for c in source.mapping.values() if not c.column.startswith(PREFIX)}
     with contextlib.ExitStack() as opened:
-        header, chunks = open_table(delivery, path, source, opened)
+        header, chunks = tables.open_table(delivery, path, wanted, opened, source.sheet)
         names = text.unique_names([c.strip() for c in header], path, report)
-        if not _complete(names, path, source, report):
+        if missing := ", ".join(sorted(wanted - set(names))):
+            message = f"mapped column(s) not in the table: {missing}; it has: {', '.join(names)[:500]}"
+            report(Finding("mapped_column_missing", "error", message, file=path, line=1, value=missing))
             return
         rows = 0
         for chunk in chunks(names):
-            located = _locate(delivery, path, source, chunk)
+            located = _locate(delivery, path, source, folders, chunk)
             rows += len(located)
             if len(located):
                 yield located
@@ -92,127 +131,11 @@ def _read_table(delivery: Delivery, path: str, source: Source, report: Report) -
         report(Finding("table_without_rows", "warning", "the table has a header but no rows", file=path))
 
 
-def _complete(names: list[str], path: str, source: Source, report: Report) -> bool:
-    missing = sorted({c.column for c in source.mapping.values()} - set(names))
-    if missing:
-        message = f"mapped column(s) not in the table: {', '.join(missing)}; it has: {', '.join(names)[:500]}"
-        report(Finding("mapped_column_missing", "error", message, file=path, line=1, value=", ".join(missing)))
-    return not missing
-
-
-def _open_text(delivery: Delivery, path: str, source: Source, opened: contextlib.ExitStack) -> Opened:
-    encoding = text.encoding_of(delivery, path)
-    delimiter = _delimiter(delivery, path, encoding, source)
-    header = text.header_of(delivery, path, delimiter, encoding)
-    return header, lambda names: text.read_delimited(delivery, path, names, delimiter, encoding)
-
-
-def _delimiter(delivery: Delivery, path: str, encoding: str, source: Source) -> str:
-    """The delimiter that finds most of the mapped columns in the header, then most columns."""
-    wanted = {c.column for c in source.mapping.values()}
-
-    def score(delimiter: str) -> tuple[int, int]:
-        cells = [c.strip() for c in text.header_of(delivery, path, delimiter, encoding)]
-        return len(wanted & set(cells)), len(cells)
-
-    return max((",", ";", "\t", "|"), key=score)
-
-
-@contextlib.contextmanager
-def _damage_as_oserror(kind: str) -> Iterator[None]:
-    try:
-        yield
-    except _DAMAGE as error:
-        raise OSError(f"no readable {kind} ({type(error).__name__}: {error})") from error
-
-
-def _open_parquet(delivery: Delivery, path: str, source: Source, opened: contextlib.ExitStack) -> Opened:
-    with _damage_as_oserror("Parquet"):
-        file = pq.ParquetFile(opened.enter_context(delivery.open(path)))
-        header = file.schema_arrow.names
-
-    def chunks(names: list[str]) -> Iterator[text.TextChunk]:
-        line = 2  # as if the column names stood in a line of their own
-        batches = file.iter_batches(_ROWS_PER_CHUNK)
-        while True:
-            with _damage_as_oserror("Parquet"):
-                batch = next(batches, None)
-                if batch is None:
-                    return
-                rows = pa.table([c.cast(pa.string()) for c in batch.columns], names=names).to_pandas().astype("str")
-            yield _chunk(rows, range(line, line + len(rows)), [""] * len(rows))
-            line += len(rows)
-
-    return header, chunks
-
-
-def _open_xlsx(delivery: Delivery, path: str, source: Source, opened: contextlib.ExitStack) -> Opened:
-    """The first sheet; a spreadsheet holds at most a million rows, so a loop over its cells will do."""
-    local = opened.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - closed with the table
-    with delivery.open(path) as stream:
-        while piece := stream.read(1 << 20):
-            local.write(piece)
-    local.seek(0)
-    with _damage_as_oserror("XLSX"):
-        book = openpyxl.load_workbook(local, read_only=True, data_only=True)
-        opened.callback(book.close)
-        sheet = book.worksheets[0]
-        sheet.reset_dimensions()  # some programs write A1:A1 there, and openpyxl would stop after one cell
-        lines = enumerate(([_cell(c) for c in row] for row in sheet.iter_rows()), start=1)
-        header = next(lines, (1, []))[1]
-    while header and not header[-1]:
-        header.pop()
-
-    def chunks(names: list[str]) -> Iterator[text.TextChunk]:
-        width = len(names)
-        while True:
-            with _damage_as_oserror("XLSX"):
-                group = list(islice(lines, _ROWS_PER_CHUNK))
-            if not group:
-                return
-            full = [(cells + [""] * width)[:width] for _, cells in group]
-            extra = ["\t".join(cells[width:]).strip() for _, cells in group]
-            yield _chunk(pd.DataFrame(full, columns=names, dtype="str"), [line for line, _ in group], extra)
-
-    return header, chunks
-
-
-def _cell(cell: Any) -> str:
-    """A spreadsheet cell as text: whole numbers without ``.0``, dates in ISO form, "" where it is empty."""
-    value = cell.value
-    if value is None:
-        return ""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    if isinstance(value, dt.datetime) and "h" not in (cell.number_format or "").lower():
-        return value.date().isoformat()  # a spreadsheet has no dates, only midnights shown without their hours
-    if isinstance(value, dt.datetime | dt.date | dt.time):
-        return value.isoformat()
-    return str(value).strip()
-
-
-def _chunk(rows: pd.DataFrame, lines: Sequence[int], extra: Sequence[str]) -> text.TextChunk:
-    return text.TextChunk(
-        rows,
-        pd.Series(lines, rows.index, dtype="int64"),
-        pd.Series(False, rows.index),
-        pd.Series(extra, rows.index, dtype="str"),
-    )
-
-
-def _locate(delivery: Delivery, path: str, source: Source, chunk: text.TextChunk) -> pd.DataFrame:
+def _locate(delivery: Delivery, path: str, source: Source, folders: list[str], chunk: text.TextChunk) -> pd.DataFrame:
     rows = chunk.rows.apply(lambda column: column.astype("str").str.strip()).replace("", pd.NA).astype("str")
     blank = rows.isna().all(axis=1) & (chunk.extra == "")
-
-    def mapped(name: str) -> pd.Series:
-        column = source.mapping.get(name)
-        return rows[column.column] if column else pd.Series(pd.NA, rows.index, dtype="str")
-
-    file, identity = mapped("image_file"), mapped("object_id")
-    if "object_id" not in source.mapping:
-        identity = (
-            file.str.replace("\\", "/").str.rsplit("/", n=1).str[-1].str.replace(r"\.[A-Za-z]\w*$", "", regex=True)
-        )
+    file = _mapped(source, rows, "image_file")
+    identity = _object_ids(source, rows, file)
     if "image_file" not in source.mapping:
         file = identity
     reason = pd.Series(pd.NA, rows.index, dtype="str")
@@ -222,11 +145,11 @@ def _locate(delivery: Delivery, path: str, source: Source, chunk: text.TextChunk
     columns["image_file_missing_in_row"] = columns.get("image_file_missing", columns.get("object_id_missing", ""))
     locator = {
         "aqqua_object_id": identity,
-        "aqqua_rank": text.ranks(mapped("image_rank")),
+        "aqqua_rank": text.ranks(_mapped(source, rows, "image_rank")),
         "aqqua_image_file": file,
         "aqqua_table": path,
         "aqqua_line": chunk.lines,
-        "aqqua_path": _paths(delivery, path, source, file),
+        "aqqua_path": _paths(delivery, path, folders, file),
         "aqqua_flags": chunk.short.map({True: "ROW_SHORT", False: ""}),
         "aqqua_reason": reason,
         "aqqua_column": reason.map(columns),
@@ -236,20 +159,33 @@ def _locate(delivery: Delivery, path: str, source: Source, chunk: text.TextChunk
     return with_locator(located[~blank].reset_index(drop=True))
 
 
-def _paths(delivery: Delivery, table: str, source: Source, files: pd.Series) -> pd.Series:
-    """Path of each image: below the images folder, else beside the table; never outside the delivery.
+def _mapped(source: Source, rows: pd.DataFrame, name: str) -> pd.Series:
+    column = source.mapping.get(name)
+    return rows[column.column] if column else pd.Series(pd.NA, rows.index, dtype="str")
 
-    The images folder counts from the delivery's root, then from the root of the zip the table is in.
+
+def _object_ids(source: Source, rows: pd.DataFrame, file: pd.Series) -> pd.Series:
+    """The mapped object ids, or those in the files' names, or the files' paths without their endings."""
+    column = source.mapping.get("object_id")
+    if column is None:
+        return file.str.replace("\\", "/").str.replace(_ENDING, "", regex=True)
+    if column.column.startswith(PREFIX):
+        return from_path(file, source.names)[column.column]
+    return rows[column.column]
+
+
+def _paths(delivery: Delivery, table: str, folders: list[str], files: pd.Series) -> pd.Series:
+    """Path of each image: below an images folder, else beside the table; never outside the delivery.
+
+    The images folders count from the delivery's root, then from the root of the archive the table is in.
     """
     outer, bang, _ = table.rpartition("!/")
-    images = source.images.strip("/")
-    if images.lower().endswith(".zip"):
-        images += "!/"
-    folders = dict.fromkeys([images, f"{outer}{bang}{images}", table.removesuffix(posixpath.basename(table))])
+    beside = table.removesuffix(posixpath.basename(table))
+    places = dict.fromkeys([*folders, *(f"{outer}{bang}{folder}" for folder in folders), beside])
     known = {}
     for file in files.dropna().unique():
         endings = () if file.lower().endswith(IMAGE_ENDINGS) else IMAGE_ENDINGS
-        inside = [path for folder in folders if (path := join_inside(folder, file)) is not None]
+        inside = [path for place in places if (path := join_inside(place, file)) is not None]
         there = (found for path in inside if (found := delivery.find(path, endings)) is not None)
         known[file] = next(there, inside[0] if inside else None)
     return files.map(known).astype("str")

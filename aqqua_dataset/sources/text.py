@@ -68,10 +68,19 @@ def header_of(delivery: Delivery, path: str, delimiter: str, encoding: str) -> l
     Raises:
         OSError: the header doesn't end.
     """
+    return first_rows(delivery, path, delimiter, encoding, 1)[0]
+
+
+def first_rows(delivery: Delivery, path: str, delimiter: str, encoding: str, count: int) -> list[list[str]]:
+    """The cells of the first rows, as they stand; at least one row, empty for an empty file.
+
+    Raises:
+        OSError: a row doesn't end.
+    """
     with delivery.open(path) as stream:
         text = io.TextIOWrapper(stream, encoding=encoding, errors="replace", newline="")
         try:
-            return next(csv.reader(text, delimiter=delimiter), [])
+            return list(islice(csv.reader(text, delimiter=delimiter), count)) or [[]]
         except csv.Error as error:
             raise OSError(f"{path}: the header can't be read ({error})") from error
         finally:
