@@ -22,7 +22,7 @@ from aqqua_dataset.findings import Finding
 from aqqua_dataset.harmonise.rows import harmonise
 from aqqua_dataset.harmonise.supplement import supplement
 from aqqua_dataset.images import pack
-from aqqua_dataset.registry.models import Contribution, Registry, Settings, Source
+from aqqua_dataset.registry.models import AUTO, Contribution, Registry, Settings, Source
 from aqqua_dataset.sources import READERS, Report
 from aqqua_dataset.sources.identify import Fit, fitting
 from aqqua_dataset.sources.joins import write_join, write_nothing
@@ -37,8 +37,6 @@ Stage = Literal["rows", "core", "images"]
 #: Raise a stage's version when its results change for unchanged inputs: it then runs again everywhere.
 VERSIONS: dict[Stage, int] = {"rows": 2, "core": 2, "images": 2}
 
-#: Value of ``source.format`` when the format is to be recognised from the files.
-AUTO = "auto"
 _READ_LATER = {"joins", "folders"}  # they don't change the rows, so a new one needs no second reading
 
 

@@ -1,7 +1,9 @@
 """What can be judged only with the whole registry: references, identifiers, histories, duplicate people."""
 
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -9,7 +11,7 @@ from aqqua_dataset import schema
 from aqqua_dataset.findings import Finding, Severity
 from aqqua_dataset.privacy import EMAIL
 from aqqua_dataset.registry.identifiers import is_spdx_like, is_valid_doi, is_valid_orcid, is_valid_ror
-from aqqua_dataset.registry.models import Contact, Contribution, Event, Person, Registry
+from aqqua_dataset.registry.models import AUTO, Column, Contact, Contribution, Event, Person, Registry, Source
 from aqqua_dataset.registry.same_people import bare_orcid, same_people
 
 Keys = tuple[str | int, ...]
@@ -18,8 +20,13 @@ Lines = dict[str, dict[tuple[str, ...], int]]
 
 CONTACTS = "private/contacts.yaml"
 #: Rules without which no stage can read the data; the loader leaves such a contribution out.
-UNREADABLE = frozenset({"unit_unknown", "time_zone_unknown", "format_unknown", "deployment_type_unknown"})
-UNITS = ("um", "mm", "m", "px/um", "px/mm", "dpi")
+UNREADABLE = frozenset(
+    {
+        "unit_unknown", "time_zone_unknown", "format_unknown", "deployment_type_unknown", "input_unknown",
+        "time_format_unknown", "names_invalid", "join_invalid",
+    }
+)  # fmt: skip
+_TIME_FORMATS = ("epoch_s", "epoch_ms", "epoch_us")
 
 _ORDER = ("pledged", "agreed", "received", "validated", "accepted")
 
@@ -89,7 +96,6 @@ _VALID: dict[str, tuple[Callable[[str], bool], str]] = {
     "spdx_invalid": (is_spdx_like, "expected an SPDX licence id such as CC-BY-4.0"),
     "email_invalid": (lambda text: EMAIL.fullmatch(text) is not None, "expected an e-mail address"),
     "time_zone_unknown": (_is_time_zone, "expected a time zone such as UTC or Europe/Berlin"),
-    "unit_unknown": (UNITS.__contains__, f"expected a unit, one of {', '.join(UNITS)}"),
 }
 
 
@@ -203,24 +209,79 @@ def _contribution(registry: Registry, contribution: Contribution, at: _At) -> It
 def _readable(contribution: Contribution, at: _At) -> Iterator[Finding]:
     """Values that a reader or a rule is chosen by."""
     declared, source = contribution.declared, contribution.source
-    unit = declared.pixel_size.unit if declared.pixel_size else None
-    column = source.mapping.get("pixel_size") if source else None
-    yield from _identifiers(
-        at,
-        [
-            ("time_zone_unknown", ("declared", "time_zone"), declared.time_zone),
-            ("unit_unknown", ("declared", "pixel_size", "unit"), unit),
-            ("unit_unknown", ("source", "mapping", "pixel_size", "unit"), column.unit if column else None),
-            *(("unit_unknown", ("declared", "column_units", c), u) for c, u in declared.column_units.items()),
-        ],
-    )
+    yield from _identifiers(at, [("time_zone_unknown", ("declared", "time_zone"), declared.time_zone)])
+    if declared.pixel_size:
+        yield from _unit(at, ("declared", "pixel_size", "unit"), declared.pixel_size.unit, _units()["pixel_size"])
+    for column, unit in declared.column_units.items():
+        yield from _unit(at, ("declared", "column_units", column), unit, list(chain(*_units().values())))
+    if source:
+        yield from _source(source, at)
     for keys, rule, value, enumeration in (
-        (("source", "format"), "format_unknown", source and source.format, "source_system"),
+        (("source", "format"), "format_unknown", _named_format(source), "source_system"),
         (("declared", "deployment_type"), "deployment_type_unknown", declared.deployment_type, "deployment_type"),
     ):
         known = schema.enumerations()[enumeration]
         if value is not None and value not in known:
             yield at(keys, rule, f"expected one of {', '.join(known)}", value)
+
+
+def _named_format(source: Source | None) -> str | None:
+    """The format as named; None where it is to be recognised."""
+    return source.format if source is not None and source.format != AUTO else None
+
+
+def _units() -> dict[str, list[str]]:
+    """Units that each input can have."""
+    table = schema.vocabulary("inputs.csv")
+    return {row.input: list(filter(None, row.units.split("|"))) for row in table.itertuples()}
+
+
+def _unit(at: _At, keys: Keys, unit: str | None, allowed: list[str]) -> Iterator[Finding]:
+    if unit is not None and unit not in allowed:
+        expected = f"one of {', '.join(dict.fromkeys(allowed))}" if allowed else "none: this input has no unit"
+        yield at(keys, "unit_unknown", f"expected a unit, {expected}", unit)
+
+
+def _source(source: Source, at: _At) -> Iterator[Finding]:
+    """What the mapping, the joins and the folders' values say."""
+    yield from _mapping(source.mapping, ("source", "mapping"), at)
+    if source.names is not None and (problem := _pattern_problem(source.names)):
+        yield at(("source", "names"), "names_invalid", problem, source.names)
+    known: set[str] = set()
+    for position, join in enumerate(source.joins):
+        keys = ("source", "joins", position)
+        yield from _mapping(join.mapping, (*keys, "mapping"), at)
+        if len(join.key) != len(join.to):
+            message = "key and to must name the same number of columns"
+            yield at((*keys, "to"), "join_invalid", message, ", ".join(join.to))
+        if join.id in known or join.id in ("name", "folder"):
+            yield at((*keys, "id"), "join_invalid", "expected an id that nothing else here has", join.id)
+        known.add(join.id)
+    for position, folder in enumerate(source.folders):
+        for name in folder.holds:
+            yield from _input(at, ("source", "folders", position, "holds", name), name)
+
+
+def _mapping(mapping: Mapping[str, Column], keys: Keys, at: _At) -> Iterator[Finding]:
+    for name, column in mapping.items():
+        yield from _input(at, (*keys, name), name)
+        yield from _unit(at, (*keys, name, "unit"), column.unit, _units().get(name, []))
+        if column.format is not None and column.format not in _TIME_FORMATS and "%" not in column.format:
+            message = f"expected a pattern such as %d.%m.%Y %H:%M:%S, or one of {', '.join(_TIME_FORMATS)}"
+            yield at((*keys, name, "format"), "time_format_unknown", message, column.format)
+
+
+def _input(at: _At, keys: Keys, name: str) -> Iterator[Finding]:
+    if name not in _units():
+        yield at(keys, "input_unknown", f"expected one of {', '.join(_units())}", name)
+
+
+def _pattern_problem(pattern: str) -> str | None:
+    try:
+        groups = re.compile(pattern).groupindex
+    except re.error as error:
+        return f"no regular expression ({error})"
+    return None if groups else "expected named groups such as (?P<station>[^/]+)"
 
 
 def _history(events: tuple[Event, ...], at: _At) -> Iterator[Finding]:

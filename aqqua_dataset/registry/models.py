@@ -14,6 +14,10 @@ Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
+#: Value of ``source.format`` when the format is to be recognised from the files.
+AUTO = "auto"
+
+
 class Record(BaseModel):
     """Base of all registry records: frozen, no unknown keys, no numbers that are none."""
 
@@ -148,7 +152,7 @@ class Source(Record):
         credentials: name of the credentials to use, never the secret itself.
     """
 
-    format: Text = "auto"
+    format: Text = AUTO
     location: Text
     dataset_id: Text | None = None
     retrieved: dt.date | None = None
