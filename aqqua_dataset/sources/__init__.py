@@ -33,6 +33,10 @@ from aqqua_dataset.transfer.delivery import Delivery
 READERS: Mapping[str, str] = MappingProxyType(
     {
         "ifcb": "aqqua_dataset.sources.ifcb",
+        "vpr": "aqqua_dataset.sources.vpr",
+        "pi10": "aqqua_dataset.sources.pi10",
+        "loki": "aqqua_dataset.sources.loki",
+        "spc": "aqqua_dataset.sources.spc",
         "ecotaxa": "aqqua_dataset.sources.ecotaxa",
         "table": "aqqua_dataset.sources.table",
     }
