@@ -17,6 +17,7 @@ from aqqua_dataset.registry.models import Declared, Quantity, Source
 from aqqua_dataset.sources import with_locator
 
 UTC = dt.UTC
+HALF_PAST = dt.datetime(2019, 6, 14, 11, 30, tzinfo=UTC)
 QUARTER = dt.datetime(2019, 6, 14, 13, 30, 15, 250000, tzinfo=UTC)
 FORM = Declared(
     instrument="CPICS", pixel_size=Quantity(value=5, unit="um"), latitude=54.0, longitude=11.0, depth_min_m=1,
@@ -56,8 +57,8 @@ def core(cells: dict[str, str], mapping: dict[str, dict[str, str]], form: Declar
         ("1560519015", "epoch_s", dt.datetime(2019, 6, 14, 13, 30, 15, tzinfo=UTC), "s", "utc_by_format"),
         ("1560519015250", "epoch_ms", QUARTER, "ms", "utc_by_format"),
         ("1560519015250999", "epoch_us", QUARTER, "ms", "utc_by_format"),
-        ("14.06.2019 13:30", "%d.%m.%Y %H:%M", dt.datetime(2019, 6, 14, 11, 30, tzinfo=UTC), "minute", "tzname_declared"),
-        ("20190614-1330", "%Y%m%d-%H%M", dt.datetime(2019, 6, 14, 11, 30, tzinfo=UTC), "minute", "tzname_declared"),
+        ("14.06.2019 13:30", "%d.%m.%Y %H:%M", HALF_PAST, "minute", "tzname_declared"),
+        ("20190614-1330", "%Y%m%d-%H%M", HALF_PAST, "minute", "tzname_declared"),
         ("2019/06/14 13:30 +0300", "%Y/%m/%d %H:%M %z", dt.datetime(2019, 6, 14, 10, 30, tzinfo=UTC), "minute",
          "offset_declared"),
         ("14/06/2019", "%d/%m/%Y", dt.datetime(2019, 6, 13, 22, 0, tzinfo=UTC), "day", "tzname_declared"),
