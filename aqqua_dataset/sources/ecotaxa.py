@@ -22,6 +22,7 @@ from aqqua_dataset.transfer.delivery import Delivery, join_inside
 
 TELLING = re.compile(r"ecotaxa.*\.(tsv|txt)", re.IGNORECASE)
 COVERS: tuple[str, ...] = ()
+_ORIGINAL = 100  # rank that EcoTaxa gives to the original of a computed vignette
 _TYPE_CELL = re.compile(r"\s*(\[\w\])?\s*")
 
 
@@ -38,12 +39,17 @@ def read(delivery: Delivery, source: Source, report: Report) -> Iterator[pd.Data
             report(Finding("table_empty", "warning", "the table is empty (0 bytes)", file=table.path))
             continue
         try:
-            yield from _read_table(delivery, table.path, report)
+            yield from read_table(delivery, table.path, report)
         except OSError as error:
             report(Finding("table_unreadable", "error", str(error), file=table.path))
 
 
-def _read_table(delivery: Delivery, path: str, report: Report) -> Iterator[pd.DataFrame]:
+def read_table(delivery: Delivery, path: str, report: Report) -> Iterator[pd.DataFrame]:
+    """Chunks of rows of one table.
+
+    Raises:
+        OSError: the table can't be read; the message says why.
+    """
     encoding = text.encoding_of(delivery, path)
     delivered = [c.strip().lower() for c in text.header_of(delivery, path, "\t", encoding)]
     names = text.unique_names(delivered, path, report)
@@ -52,13 +58,38 @@ def _read_table(delivery: Delivery, path: str, report: Report) -> Iterator[pd.Da
         report(Finding("not_an_image_table", "warning", message, file=path, line=1))
         return
     rows = 0
+    originals = _holds_originals(delivery, path, names, encoding)
     for chunk in text.read_delimited(delivery, path, names, "\t", encoding):
         located = _locate(delivery, path, chunk)
+        if originals:
+            located["aqqua_variant"] = _variants(located["aqqua_rank"])
         rows += len(located)
         if len(located):
             yield located
     if rows == 0:
         report(Finding("table_without_rows", "warning", "the table has a header but no rows", file=path))
+
+
+def _holds_originals(delivery: Delivery, path: str, names: list[str], encoding: str) -> bool:
+    """Whether the table has rows of rank 100: originals of vignettes that EcoTaxa computed for display."""
+    if "img_rank" not in names or not _mentions(delivery, path, str(_ORIGINAL).encode()):
+        return False
+    chunks = text.read_delimited(delivery, path, names, "\t", encoding)
+    return any((text.ranks(chunk.rows["img_rank"]) == _ORIGINAL).any() for chunk in chunks)
+
+
+def _mentions(delivery: Delivery, path: str, word: bytes) -> bool:
+    with delivery.open(path) as stream:
+        tail = b""
+        while piece := stream.read(1 << 20):
+            if word in tail + piece:
+                return True
+            tail = piece[1 - len(word) :]
+    return False
+
+
+def _variants(ranks: pd.Series) -> pd.Series:
+    return (ranks == _ORIGINAL).map({True: "raw", False: "processed"}).astype("str")
 
 
 def _locate(delivery: Delivery, path: str, chunk: text.TextChunk) -> pd.DataFrame:
