@@ -33,6 +33,7 @@ from aqqua_dataset.transfer.delivery import Delivery
 READERS: Mapping[str, str] = MappingProxyType(
     {
         "ifcb": "aqqua_dataset.sources.ifcb",
+        "flowcam": "aqqua_dataset.sources.flowcam",
         "ecotaxa": "aqqua_dataset.sources.ecotaxa",
         "table": "aqqua_dataset.sources.table",
     }
