@@ -34,6 +34,8 @@ READERS: Mapping[str, str] = MappingProxyType(
     {
         "ifcb": "aqqua_dataset.sources.ifcb",
         "flowcam": "aqqua_dataset.sources.flowcam",
+        "cytosense": "aqqua_dataset.sources.cytosense",
+        "cytoclus": "aqqua_dataset.sources.cytoclus",
         "ecotaxa": "aqqua_dataset.sources.ecotaxa",
         "table": "aqqua_dataset.sources.table",
     }
