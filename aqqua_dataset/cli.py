@@ -65,6 +65,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     run = add("run", _run, "read, harmonise and pack what is new or changed")
     run.add_argument("contribution", nargs="*", help="only these contributions")
+    identify = add("identify", _identify, "say which reader fits a delivery, what is in it and what is missing")
+    identify.add_argument("path", help="folder, archive or URL")
+    identify.add_argument("--format", default="auto", help="read it with this reader")
+    suggest = add("suggest-mapping", _suggest_mapping, "propose the mapping of tables and images, to be confirmed")
+    suggest.add_argument("path", help="folder, archive or URL")
     release = commands.add_parser("release", help="releases").add_subparsers(required=True)
     build = add("build", _release_build, "build a release, or rehearse one", release)
     build.add_argument("--version", default="0.1.0", help="MAJOR.MINOR.PATCH")
@@ -118,6 +123,43 @@ def _run(options: argparse.Namespace, config: Config) -> int:
             print(f"{report.contribution}  {report.stage}: {report.outcome}" + (f" ({numbers})" if numbers else ""))
             if report.outcome != "unchanged":
                 _print_findings(report.findings)
+    return 0
+
+
+def _identify(options: argparse.Namespace, config: Config) -> int:
+    from aqqua_dataset.registry.load import load_registry
+    from aqqua_dataset.registry.models import Source
+    from aqqua_dataset.sources import READERS
+    from aqqua_dataset.survey import as_text, survey
+
+    if options.format not in ("auto", *READERS):
+        print(f"unknown format {options.format!r}: expected one of {', '.join(READERS)}", file=sys.stderr)
+        return 2
+    registry, findings = load_registry(config.registry)
+    if registry is None:
+        raise Refused(findings)
+    try:
+        found = survey(Source(format=options.format, location=options.path), options.path, registry.settings)
+    except FileNotFoundError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(as_text(found, options.path))
+    _print_findings(found.findings)
+    if found.format == "table":
+        print(f"no mapping yet; propose one with: aqqua suggest-mapping {options.path}")
+    return 0 if found.images else 1
+
+
+def _suggest_mapping(options: argparse.Namespace, _: Config) -> int:
+    from aqqua_dataset.sources.suggest import suggest_mapping
+    from aqqua_dataset.transfer.delivery import Delivery
+
+    try:
+        with Delivery(options.path) as delivery:
+            print(suggest_mapping(delivery, options.path))
+    except FileNotFoundError as error:
+        print(error, file=sys.stderr)
+        return 1
     return 0
 
 

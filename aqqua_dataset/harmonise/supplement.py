@@ -28,10 +28,21 @@ def supplement(
     rows, without = joined(warehouse, folder, rows, source.joins)
     inputs = list(dict.fromkeys(name for given in source.folders for name in given.holds))
     values = pd.DataFrame({f"folder.{n}": pd.Series(pd.NA, rows.index, dtype="str") for n in inputs}, index=rows.index)
-    left = rows["aqqua_path"].notna()
+    places = _folders(rows["aqqua_path"])
+    left, known = places.notna(), places.dropna().unique()
     for given in source.folders:
-        here = left & rows["aqqua_path"].str.match(fnmatch.translate(f"{given.path.strip('/')}/*")).fillna(False)
+        here = left & places.isin([p for p in known if _lies_in(p, given.path.strip("/"))])
         for name, value in given.holds.items():
             values.loc[here, f"folder.{name}"] = str(value)
         left &= ~here
     return pd.concat([rows, values], axis=1), without
+
+
+def _folders(paths: pd.Series) -> pd.Series:
+    """The folder each file lies in, "" for the delivery's root; an archive counts as a folder."""
+    inside = paths.where(paths.str.contains("/", regex=False), "/" + paths)
+    return inside.str.rsplit("/", n=1).str[0].str.replace("!/", "/").str.removesuffix("!")
+
+
+def _lies_in(folder: str, glob: str) -> bool:
+    return fnmatch.fnmatchcase(folder, glob) or fnmatch.fnmatchcase(folder, f"{glob}/*")

@@ -67,6 +67,7 @@ def _locate(delivery: Delivery, path: str, chunk: text.TextChunk) -> pd.DataFram
     rows["aqqua_line"] = chunk.lines
     rows["aqqua_flags"] = chunk.short.map({True: "ROW_SHORT", False: ""})
     rows["aqqua_value"] = chunk.extra
+    rows["aqqua_reason"] = chunk.cut.map({True: "row_cut_off"}).astype("str")
     rows = rows[~blank & ~_is_type_row(chunk)].reset_index(drop=True)
     rows["aqqua_table"] = path
     rows["aqqua_object_id"] = rows["object_id"]
@@ -74,10 +75,10 @@ def _locate(delivery: Delivery, path: str, chunk: text.TextChunk) -> pd.DataFram
     rank = rows["img_rank"] if "img_rank" in rows else pd.Series(pd.NA, rows.index, dtype="str")
     rows["aqqua_rank"] = text.ranks(rank)
     rows["aqqua_path"] = _paths(delivery, path, rows["img_file_name"])
-    reason = pd.Series(pd.NA, rows.index, dtype="str")
-    reason = reason.mask(rows["img_file_name"].isna(), "image_file_missing_in_row")
+    reason = pd.Series(pd.NA, rows.index, dtype="str").mask(rows["img_file_name"].isna(), "image_file_missing_in_row")
     reason = reason.mask(rows["object_id"].isna(), "object_id_missing")
-    rows["aqqua_reason"] = reason.mask(rows["aqqua_value"] != "", "row_has_extra_cells")
+    reason = reason.mask(rows["aqqua_value"] != "", "row_has_extra_cells")
+    rows["aqqua_reason"] = reason.mask(rows["aqqua_reason"].notna(), "row_cut_off")
     column = {"object_id_missing": "object_id", "image_file_missing_in_row": "img_file_name"}
     rows["aqqua_column"] = rows["aqqua_reason"].map(column)
     return with_locator(rows)

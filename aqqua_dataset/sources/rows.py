@@ -87,11 +87,9 @@ def report_broken_archives(delivery: Delivery, report: Report) -> None:
 
 def _report_orphans(warehouse: Warehouse, folder: str, parts: int, delivery: Delivery, report: Report) -> None:
     """Reports image files that no row speaks of: pictures without metadata can't be used."""
-    schema = pa.schema([("path", pa.string())])
     images = (f.path for f in delivery.files() if f.path.lower().endswith(IMAGE_ENDINGS))
-    batches = (pa.record_batch([group], schema) for group in iter(lambda: list(islice(images, ROWS_PER_PART)), []))
     with warehouse.connect() as connection:
-        connection.register("delivered", pa.RecordBatchReader.from_batches(schema, batches))
+        connection.register("delivered", _paths_as_table(images))
         files = [warehouse.url(part_path(folder, p)) for p in range(parts)]
         counted = connection.sql(
             """select count(*), min(path) from delivered
@@ -102,6 +100,28 @@ def _report_orphans(warehouse: Warehouse, folder: str, parts: int, delivery: Del
     if count:
         message = "image files that no row speaks of: without metadata they can't be used"
         report(Finding("image_without_row", "warning", message, file=privacy.blot(first), count=count))
+
+
+def _paths_as_table(paths: Iterator[str]) -> pa.RecordBatchReader:
+    schema = pa.schema([("path", pa.string())])
+    batches = (pa.record_batch([group], schema) for group in iter(lambda: list(islice(paths, ROWS_PER_PART)), []))
+    return pa.RecordBatchReader.from_batches(schema, batches)
+
+
+def count_images(warehouse: Warehouse, folder: str, parts: int, delivery: Delivery) -> tuple[int, int]:
+    """Distinct objects in the rows, and rows whose image file isn't in the delivery."""
+    if parts == 0:
+        return 0, 0
+    files = [warehouse.url(part_path(folder, p)) for p in range(parts)]
+    with warehouse.connect() as connection:
+        connection.register("delivered", _paths_as_table(f.path for f in delivery.files()))
+        found = connection.sql(
+            """select count(distinct aqqua_object_id), count(*) filter (delivered.path is null)
+               from read_parquet($files, union_by_name=true) as rows
+               left join delivered on delivered.path = rows.aqqua_path""",
+            params={"files": files},
+        ).fetchall()[0]
+    return int(found[0]), int(found[1])
 
 
 def _parts(chunks: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:

@@ -162,4 +162,5 @@ def _chunk(rows: pd.DataFrame, lines: Sequence[int], extra: Sequence[str]) -> te
         pd.Series(lines, rows.index, dtype="int64"),
         pd.Series(False, rows.index),
         pd.Series(extra, rows.index, dtype="str"),
+        pd.Series(False, rows.index),
     )

@@ -4,8 +4,9 @@ import codecs
 import csv
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count, islice
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
@@ -32,12 +33,32 @@ class TextChunk:
         lines: 1-based line of each row.
         short: whether each row had fewer cells than the header.
         extra: for rows with more cells than the header: the cells beyond it, else "".
+        cut: whether the file ends inside the row: it is short, the last, and has no line end.
     """
 
     rows: pd.DataFrame
     lines: pd.Series
     short: pd.Series
     extra: pd.Series
+    cut: pd.Series
+
+
+class _Watched:
+    """A stream that remembers the last bytes it gave."""
+
+    closed = False
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream, self._tail = stream, b"\n"
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._stream.read(size)
+        self._tail = data[-2:] or self._tail
+        return data
+
+    @property
+    def ends_with_a_line(self) -> bool:
+        return any(end in self._tail for end in (b"\n", b"\r"))
 
 
 def encoding_of(delivery: Delivery, path: str) -> str:
@@ -135,8 +156,9 @@ def read_delimited(
 
     with delivery.open(path) as stream:
         try:
+            watched = _Watched(stream)
             batches = pc.open_csv(
-                stream,
+                watched,
                 pc.ReadOptions(
                     column_names=names,
                     skip_rows_after_names=1,
@@ -160,13 +182,13 @@ def read_delimited(
         except (pa.ArrowInvalid, UnicodeError) as error:
             raise OSError(f"{path}: not readable as delimited {encoding} text ({error})") from error
         try:
-            yield from _chunks(batches, odd, names, delimiter)
+            yield from _chunks(batches, odd, names, delimiter, watched)
         except (pa.ArrowInvalid, UnicodeError, csv.Error) as error:
             raise OSError(f"{path}: not readable as delimited {encoding} text ({error})") from error
 
 
 def _chunks(
-    batches: pc.CSVStreamingReader, odd: dict[int, str], names: list[str], delimiter: str
+    batches: pc.CSVStreamingReader, odd: dict[int, str], names: list[str], delimiter: str, watched: _Watched
 ) -> Iterator[TextChunk]:
     """Batches with the line of each row; rows with another number of cells follow their batch.
 
@@ -174,6 +196,7 @@ def _chunks(
     the batch it gives. A cell with line breaks makes the lines of the rows below it run ahead of their numbers.
     """
     row = line = 2
+    waiting: TextChunk | None = None
     while True:
         batch = next(batches, None)
         good = 0 if batch is None else batch.num_rows
@@ -188,11 +211,17 @@ def _chunks(
         breaks[there] = [len(LINE_END.findall(text)) for text in taken.values()]
         lines = line + np.arange(end - row) + breaks.cumsum() - breaks
         row, line = end, line + end - row + int(breaks.sum())
+        if waiting is not None and (batch is not None or taken):
+            yield waiting
+            waiting = None
         if batch is not None:
             yield _good_rows(batch, lines[here])
-        if taken:
-            yield _odd_rows(list(taken.values()), lines[there], names, delimiter)
+        if taken:  # held back until it is known whether they are the last rows
+            waiting = _odd_rows(list(taken.values()), lines[there], names, delimiter)
         if batch is None:
+            if waiting is not None:
+                last = waiting.lines.eq(waiting.lines.max()) & waiting.short & (not watched.ends_with_a_line)
+                yield replace(waiting, cut=last)
             return
 
 
@@ -210,7 +239,8 @@ def _line_breaks(batch: pa.RecordBatch) -> _Integers:
 def _good_rows(batch: pa.RecordBatch, lines: _Integers) -> TextChunk:
     rows = batch.to_pandas()
     none = pd.Series("", rows.index, dtype="str")
-    return TextChunk(rows, pd.Series(lines), pd.Series(False, rows.index), none)
+    no = pd.Series(False, rows.index)
+    return TextChunk(rows, pd.Series(lines), no, none, no)
 
 
 def _odd_rows(texts: list[str], lines: _Integers, names: list[str], delimiter: str) -> TextChunk:
@@ -224,4 +254,5 @@ def _odd_rows(texts: list[str], lines: _Integers, names: list[str], delimiter: s
         pd.Series(lines),
         pd.Series([len(c) < width for c in cells], dtype="bool"),
         pd.Series(extra, dtype="str"),
+        pd.Series(False, range(len(rows))),
     )

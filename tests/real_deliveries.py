@@ -1,0 +1,35 @@
+"""The real instrument files beside the checkout as deliveries: format, folder, and how each is read."""
+
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class RealDelivery:
+    """One folder of real files.
+
+    Attributes:
+        name: short name for the test's report.
+        format: the reader it is for.
+        folder: path below the real files.
+        source: further settings of the contribution's source.
+    """
+
+    name: str
+    format: str
+    folder: str
+    source: dict[str, Any] = field(default_factory=dict)
+
+    def copy(self, real_data: Path, target: Path) -> None:
+        """Copies the delivery to where it may be damaged."""
+        shutil.copytree(real_data / self.folder, target)
+
+
+REAL = [
+    RealDelivery("ecotaxa-import", "ecotaxa", "ecotaxa/ecotaxa_back/import_test"),
+    RealDelivery("ecotaxa-doi", "ecotaxa", "ecotaxa/ecotaxa_back/ref_exports/doi"),
+    RealDelivery("ifcb-old", "ifcb", "ifcb/pyifcb/data"),
+    RealDelivery("ifcb-new", "ifcb", "ifcb/classipyr"),
+]
