@@ -101,7 +101,7 @@ def _listed(
         encoding = text.encoding_of(delivery, path)
         header = [c.strip() for c in text.header_of(delivery, path, delimiter, encoding)]
         names = text.unique_names([column_name(c) for c in header], path, report)
-        chunks = (c.rows for c in text.read_delimited(delivery, path, names, delimiter, encoding))
+        chunks = (c.rows[~c.cut] for c in text.read_delimited(delivery, path, names, delimiter, encoding))
         kept = [rows[rows[names[0]].isin(wanted)] for rows in chunks]
     except OSError as error:
         report(Finding("cytoclus_list_unreadable", "error", f"the list can't be read ({error})", file=path))

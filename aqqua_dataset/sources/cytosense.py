@@ -7,11 +7,12 @@ versions (``pumpedVolume``, ``pumped_volume``); they become one column. Newer ve
 them micrometres per pixel, below ``measurementSettings.CytoSettings``. There is no position. cyz2json writes the
 camera's pictures uncropped. Documents may have gigabytes, most of it pulse shapes: they are walked through once, and
 what their images need is kept in a temporary database on disk. A ``.cyz`` itself can't be read here.
-No public document with images exists; checked on files of the project's own writer, which holds every path of the
-flattened one, and on a real .cyz. An export of CytoClus in the same delivery is read as well: see ``cytoclus``.
+No public document with images exists; checked on files of the project's own writer, also with every path of the
+flattened one added, and on a real .cyz. An export of CytoClus in the same delivery is read as well: see ``cytoclus``.
 """
 
 import contextlib
+import functools
 import json
 import posixpath
 import re
@@ -23,8 +24,7 @@ import pandas as pd
 
 from aqqua_dataset.findings import Finding
 from aqqua_dataset.registry.models import Source
-from aqqua_dataset.sources import Report, Telling, cytoclus, with_locator
-from aqqua_dataset.sources.entries import column_name
+from aqqua_dataset.sources import Report, Telling, cytoclus, entries, with_locator
 from aqqua_dataset.sources.json_stream import BrokenJson, JsonStream
 from aqqua_dataset.transfer.delivery import Delivery
 
@@ -39,6 +39,8 @@ _FROM_SETTINGS = (
     "TriggerLevel1e", "PMTlevels_str", "IIFCheck", "IIFRoiName",
 )  # fmt: skip
 _FROM_CAMERA = ("ImageScaleMuPerPixelP", "EnableOverrideMuPerPixel", "opticalMagnification")
+#: Every particle repeats the same keys.
+column_name = functools.lru_cache(maxsize=10_000)(entries.column_name)
 _CAMERA_KEY = "ImageScaleMuPerPixelP"
 _MOST_LEVELS = 12
 _TABLES = """

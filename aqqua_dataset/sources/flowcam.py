@@ -113,11 +113,11 @@ def _read_list(delivery: Delivery, path: str, runs: set[tuple[str, str]], report
             report(Finding("flowcam_fields_missing", "error", message, file=path, value=missing))
             return
         started = False
-        for rows in _chunks(lines, first, listed, report):
+        for rows in _chunks(lines, first, listed):
             if not started and not _start(delivery, listed, rows, runs, report):
                 return
             started = True
-            yield _located(delivery, listed, rows, report)
+            yield _located(delivery, listed, rows)
         if not started:
             report(Finding("table_without_rows", "warning", "the list has a header but no rows", file=path))
         _report_collages(listed, report)
@@ -154,28 +154,20 @@ def _header(lines: io.TextIOWrapper, path: str, report: Report) -> tuple[tuple[l
     return (names, [kind for _, kind in fields], 3 + len(fields)), line
 
 
-def _chunks(lines: io.TextIOWrapper, first: str, listed: _List, report: Report) -> Iterator[pd.DataFrame]:
-    """The rows as text, by line; a cut last one is left out, short ones are filled up and long ones cut."""
+def _chunks(lines: io.TextIOWrapper, first: str, listed: _List) -> Iterator[pd.DataFrame]:
+    """The rows as text, by line; short ones are filled up and long ones cut; whether the list ends inside a row."""
     width = len(listed.names)
     number, waiting = listed.first_line, [first]
     while waiting and waiting[0]:
-        cut = not waiting[-1].endswith("\n")
         cells = [line.rstrip("\n").split("|") for line in waiting]
-        if cut and not _is_whole(cells[-1], listed):
-            message = "the list ends inside a row; the row was left out"
-            report(
-                Finding(
-                    "flowcam_list_cut", "warning", message,
-                    file=listed.path, line=number + len(cells) - 1, value=waiting[-1][:120],
-                )
-            )  # fmt: skip
-            cells.pop()
+        cut = number + len(cells) - 1 if not waiting[-1].endswith("\n") and not _is_whole(cells[-1], listed) else None
         filled = {n: row for n, row in enumerate(cells, start=number) if any(c.strip() for c in row)}
         if filled:
             padded = [(row + [""] * (width - len(row)))[:width] for row in filled.values()]
             rows = pd.DataFrame(padded, list(filled), listed.names, dtype="str")
             rows["aqqua_flags"] = ["ROW_SHORT" if len(row) < width else "" for row in filled.values()]
             rows["aqqua_value"] = ["|".join(row[width:]).strip()[:120] for row in filled.values()]
+            rows["aqqua_cut"] = rows.index == cut
             yield rows
         number += len(waiting)
         waiting = list(islice(iter(lambda: lines.readline(_MOST_CHARACTERS), ""), _ROWS_PER_CHUNK))
@@ -209,36 +201,22 @@ def _start(delivery: Delivery, listed: _List, rows: pd.DataFrame, runs: set[tupl
     return True
 
 
-def _located(delivery: Delivery, listed: _List, rows: pd.DataFrame, report: Report) -> pd.DataFrame:
+def _located(delivery: Delivery, listed: _List, rows: pd.DataFrame) -> pd.DataFrame:
     """The rows with where their images lie, what the run's files say, and their classes."""
     cells = rows[listed.names].apply(lambda column: column.str.strip()).replace("", pd.NA)
+    cut = rows["aqqua_cut"]
     numbers = cells[list(_RECTANGLE)].apply(pd.to_numeric, errors="coerce").astype("float64")
     whole = (numbers == numbers.round()).all(axis=1) & (numbers.abs() <= _LARGEST).all(axis=1)
     corners = numbers.where(whole).astype("Int64")
-    path = _paths(delivery, listed, cells["collage_file"])
-    again = cells["id"].duplicated() | cells["id"].isin(listed.seen)
-    listed.seen.update(cells["id"].dropna())
-    reason = pd.Series(pd.NA, rows.index, dtype="str").mask(~whole, "image_rectangle_unreadable")
-    reason = reason.mask(path.isna(), "image_file_missing_in_row").mask(again, "object_id_repeated")
-    reason = reason.mask(cells["id"].isna(), "object_id_missing")
-    reason = reason.mask(rows["aqqua_value"] != "", "row_has_extra_cells")
-    columns = {
-        "image_rectangle_unreadable": "image_x", "image_file_missing_in_row": "collage_file",
-        "object_id_repeated": "id", "object_id_missing": "id",
-    }  # fmt: skip
-    value = cells["image_x"].str.cat([cells[c].fillna("") for c in _RECTANGLE[1:]], sep="|", na_rep="")
-    value = value.where(reason == "image_rectangle_unreadable", rows["aqqua_value"])
+    path = _paths(delivery, listed, cells["collage_file"].mask(cut))
     locator = {
-        "aqqua_object_id": listed.run + "_" + cells["id"],
+        "aqqua_object_id": (listed.run + "_" + cells["id"]).mask(cut),  # a cut id may be another particle's
         "aqqua_image_file": cells["collage_file"],
         "aqqua_table": listed.path,
         "aqqua_line": rows.index.to_series(),
         "aqqua_path": path,
         **{f"aqqua_{side}": corners[f"image_{side[0]}"] for side in ("x", "y", "width", "height")},
         "aqqua_flags": rows["aqqua_flags"],
-        "aqqua_reason": reason,
-        "aqqua_column": reason.map(columns),
-        "aqqua_value": value.where(reason != "object_id_repeated", cells["id"]),
     }
     facts = {"run": listed.run, **listed.facts}
     same = {name: pd.array([fact], dtype="str").repeat(len(rows)) for name, fact in facts.items() if name not in cells}
@@ -246,7 +224,28 @@ def _located(delivery: Delivery, listed: _List, rows: pd.DataFrame, report: Repo
     labels = listed.classes.of(cells["id"])
     verbatim = cells.rename(columns={"timestamp": "analysis_time"} if "analysis_time" not in cells else {})
     verbatim = verbatim.drop(columns=[c for c in (*added.columns, *labels.columns) if c in verbatim])
-    return with_locator(pd.concat([verbatim, added, labels], axis=1).reset_index(drop=True))
+    reasons = _reasons(listed, rows, cells, whole, path)
+    return with_locator(pd.concat([verbatim, added, reasons, labels], axis=1).reset_index(drop=True))
+
+
+def _reasons(
+    listed: _List, rows: pd.DataFrame, cells: pd.DataFrame, whole: "pd.Series[bool]", path: pd.Series
+) -> pd.DataFrame:
+    """Why rows can't be used: reason, column and value."""
+    again = cells["id"].duplicated() | cells["id"].isin(listed.seen)
+    listed.seen.update(cells["id"].dropna())
+    reason = pd.Series(pd.NA, rows.index, dtype="str").mask(~whole, "image_rectangle_unreadable")
+    reason = reason.mask(path.isna(), "image_file_missing_in_row").mask(again, "object_id_repeated")
+    reason = reason.mask(cells["id"].isna(), "object_id_missing")
+    reason = reason.mask(rows["aqqua_value"] != "", "row_has_extra_cells").mask(rows["aqqua_cut"], "row_cut_off")
+    columns = {
+        "image_rectangle_unreadable": "image_x", "image_file_missing_in_row": "collage_file",
+        "object_id_repeated": "id", "object_id_missing": "id",
+    }  # fmt: skip
+    rectangle = cells["image_x"].str.cat([cells[c] for c in _RECTANGLE[1:]], sep="|", na_rep="")
+    value = rows["aqqua_value"].mask(reason == "image_rectangle_unreadable", rectangle)
+    value = value.mask(reason == "object_id_repeated", cells["id"])
+    return pd.DataFrame({"aqqua_reason": reason, "aqqua_column": reason.map(columns), "aqqua_value": value})
 
 
 def _paths(delivery: Delivery, listed: _List, names: pd.Series) -> pd.Series:

@@ -12,7 +12,8 @@ from typing import IO, Any
 _PIECE = 1 << 20
 _MOST_BYTES = 64 << 20  # of one value that is taken into memory
 _BLANK = re.compile(rb"[ \t\r\n]*")
-_BRACKET = re.compile(rb'["\[\]{}]')
+# Up to the next bracket, or the quote of a text that doesn't end in the bytes at hand.
+_FLAT = re.compile(rb'(?:[^"\[\]{}]*+"[^"\\]*+(?:\\(?s:.)[^"\\]*+)*+")*+[^"\[\]{}]*+')
 _SCALAR = re.compile(rb"[^\s,:\"\[\]{}]*")
 _BOM = b"\xef\xbb\xbf"
 
@@ -135,19 +136,18 @@ class JsonStream:
     def _skip_brackets(self) -> None:
         depth = 0
         while True:
-            found = _BRACKET.search(self._buffer, self._at)
-            if found is None:
-                self._at = len(self._buffer)
+            flat = _FLAT.match(self._buffer, self._at)
+            self._at = flat.end() if flat else self._at
+            sign = self._buffer[self._at : self._at + 1]
+            if not sign:
                 self._need_more()
-                continue
-            self._at = found.start()
-            if found[0] == b'"':
+            elif sign == b'"':
                 self._skip_text()
-                continue
-            self._at += 1
-            depth += 1 if found[0] in b"[{" else -1
-            if depth == 0:
-                return
+            else:
+                self._at += 1
+                depth += 1 if sign in b"[{" else -1
+                if depth == 0:
+                    return
 
     def _skip_scalar(self) -> None:
         start = self.position
