@@ -33,7 +33,7 @@ COVERS: tuple[str, ...] = ("cytoclus",)
 _HEAD = re.compile(rb'\s*\{(?s:.*)"instrument"\s*:\s*\{(?s:.*)"(?:serialNumber|sampleCoreSpeed|measurementSettings)"')
 _HEAD_BYTES = 16_384
 _CYZ_START = bytes.fromhex("0001000000FFFFFFFF01")
-_ROWS_PER_CHUNK = 2_000  # of more than a hundred columns
+_ROWS_PER_CHUNK = 1_000  # of more than a hundred columns
 _FROM_SETTINGS = (
     "TabName", "SamplePompSpeed", "ConfiguredSamplePompSpeed", "StopafterTimertext", "TriggerChannel",
     "TriggerLevel1e", "PMTlevels_str", "IIFCheck", "IIFRoiName",
@@ -56,7 +56,10 @@ _ROWS = """
     from image left join particle using (id) left join exported on exported.run = ? and exported.particle = id
     order by number
 """
-_WITHOUT_IMAGE = "select count(*), min(id) from particle where has_image and id not in (select id from image)"
+_WITHOUT_IMAGE = """
+    select count(*), min(id) from particle
+    where has_image and not exists (select 1 from image where image.id = particle.id)
+"""
 
 
 def detect(delivery: Delivery, telling: Telling) -> str | None:
