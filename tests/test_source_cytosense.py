@@ -210,6 +210,7 @@ def test_a_document_in_a_zip_and_a_damaged_one(tmp_path: Path) -> None:
 
 def test_memory_stays_flat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cytosense, "_ROWS_PER_CHUNK", 50)
+    monkeypatch.setattr(json_stream, "_PIECE", 1 << 16)
     peaks = []
     for name, objects in (("small", 150), ("large", 600)):
         writer.write(tmp_path / name, objects)
