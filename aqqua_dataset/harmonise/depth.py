@@ -9,8 +9,8 @@ _DEEPEST_M = 11_000
 
 #: Metres of each unit a depth may be in.
 UNITS_M = {"": 1.0, "m": 1.0, "dm": 0.1, "cm": 0.01, "ft": 0.3048}
-#: Decibars of each unit a pressure may be in.
-UNITS_DBAR = {"": 1.0, "dbar": 1.0, "kPa": 0.1, "bar": 10.0}
+#: Decibars of each unit a pressure may be in, and the pressure it has at the surface (standard atmosphere).
+UNITS_DBAR = {"": (1.0, 0.0), "dbar": (1.0, 0.0), "kPa": (0.1, 0.0), "kPa_absolute": (0.1, 101.325), "bar": (10.0, 0.0)}
 
 
 def interpret(work: Work) -> None:
@@ -76,7 +76,8 @@ def _from_pressure(work: Work) -> tuple[pd.Series, pd.Series]:
     for candidate in work.candidates("pressure"):
         delivered = work.column(candidate.column)
         number, _ = work.number(delivered)
-        value = value.mask(text.isna() & delivered.notna(), number * UNITS_DBAR[candidate.unit])
+        factor, surface = UNITS_DBAR[candidate.unit]
+        value = value.mask(text.isna() & delivered.notna(), (number - surface) * factor)
         text = text.fillna(delivered)
     if work.contribution.declared.water_type == "freshwater":
         return value * 1e4 / (1000 * 9.80665), text  # at 1000 kg m-3 and standard gravity

@@ -36,6 +36,10 @@ READERS: Mapping[str, str] = MappingProxyType(
         "flowcam": "aqqua_dataset.sources.flowcam",
         "cytosense": "aqqua_dataset.sources.cytosense",
         "cytoclus": "aqqua_dataset.sources.cytoclus",
+        "vpr": "aqqua_dataset.sources.vpr",
+        "pi10": "aqqua_dataset.sources.pi10",
+        "loki": "aqqua_dataset.sources.loki",
+        "spc": "aqqua_dataset.sources.spc",
         "ecotaxa": "aqqua_dataset.sources.ecotaxa",
         "table": "aqqua_dataset.sources.table",
     }

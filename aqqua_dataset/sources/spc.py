@@ -1,0 +1,178 @@
+"""Scripps Plankton Cameras and their family (SPC, SPCP, DSPC Aquascope, Planktivore): one region per image file.
+
+What is known of a region stands in its name; three forms are known:
+
+* ``<camera>-<epoch>-<more>.tif``: SPC; the epoch counts seconds or, from 2017 on, microseconds since 1970. A number
+  below 100,000 comes from a mistake in the recording software: the time is unknown.
+* ``<camera>-<epoch us>-<tick ns>-<frame>-<roi>-<x>-<y>-<w>-<h>_rawcolor.png``: Planktivore on a bench.
+* ``<deployment>_<YYYYMMDDThhmmss.ffffff>Z_<camera>_<frame>_<roi>_<x>_<y>_<?>_<w>_<h>_<?>.jpg``: Planktivore on a
+  vehicle; HM or LM at the camera's end is its magnification.
+
+``settings.xml`` of SPCConvert beside the images or above them gives pixel size (um) and Bayer pattern; raw regions are
+16-bit LZW TIFF with a Bayer mosaic, which is kept as it is. ``labels.csv`` (image_path, label) names classes.
+Checked against three Planktivore regions with labels (MBARI) and one raw SPC region with settings (SPCConvert);
+no public delivery holds position or depth: they come from the form or a joined table.
+"""
+
+import csv
+import io
+import posixpath
+import re
+from collections.abc import Iterator
+from itertools import islice
+from xml.etree import ElementTree as ET
+
+import pandas as pd
+
+from aqqua_dataset.findings import Finding
+from aqqua_dataset.registry.models import Source
+from aqqua_dataset.sources import Report, Telling, with_locator
+from aqqua_dataset.sources.entries import column_name, decode
+from aqqua_dataset.transfer.delivery import Delivery
+
+_ENDING = r"\.(?:png|jpe?g|tiff?)"
+_VEHICLE = (
+    r"(?P<deployment>[A-Za-z0-9]+)_(?P<time>\d{8}T\d{6}(?:\.\d+)?)Z_(?P<camera>[A-Za-z]+\d*[HL]M)_(?P<frame>\d+)"
+    r"_(?P<roi>\d+)_(?P<roi_x>\d+)_(?P<roi_y>\d+)_\d+_(?P<roi_width>\d+)_(?P<roi_height>\d+)_\d+"
+)
+_BENCH = (
+    r"(?P<camera>[A-Za-z][\w.]*?)-(?P<epoch>\d{16})-(?P<tick>\d+)-(?P<frame>\d+)-(?P<roi>\d+)-(?P<roi_x>\d+)"
+    r"-(?P<roi_y>\d+)-(?P<roi_width>\d+)-(?P<roi_height>\d+)(?:_\w+)?"
+)
+_SPC = r"(?P<camera>(?:D?SPC|PCAM|PWSPC|PPC|Aquascope)[\w.]*(?:-[A-Za-z][\w.]*)*)-(?P<epoch>\d+)(?:-[-\w]*)?"
+_FORMS = (_VEHICLE, _BENCH, _SPC)
+_FIELDS = tuple(dict.fromkeys(name for form in _FORMS for name in re.compile(form).groupindex))
+TELLING = re.compile(
+    "|".join(re.sub(r"\?P<\w+>", "?:", form) + _ENDING for form in _FORMS), re.IGNORECASE | re.ASCII
+)  # fmt: skip
+COVERS: tuple[str, ...] = ()
+_ROWS_PER_CHUNK = 5_000
+_FIRST_MICROSECONDS = 1_498_093_400_000_000  # of a µs count; below it SPC counted seconds
+_FIRST_SECONDS = 100_000  # below it the recording software had no time
+_SETTINGS, _LABELS = "settings.xml", "labels.csv"
+_LARGEST_SETTINGS = 1 << 20
+#: Camera names that make the model certain; others are the form's business.
+_MODELS = ((r"PTVR\d*[HL]M", "Planktivore"), (r"SPCP2?", "SPCP"), (r"SPC2?", "SPC"))
+
+
+def detect(delivery: Delivery, telling: Telling) -> str | None:
+    """Evidence in words: images named as these cameras name their regions."""
+    return f"{telling.count} image(s) named as regions of an SPC or Planktivore, first {telling.paths[0]}"
+
+
+def read(delivery: Delivery, source: Source, report: Report) -> Iterator[pd.DataFrame]:
+    """Chunks of rows, one per image that is named as a region, in the order of their paths."""
+    settings = _Settings(delivery, report)
+    labels = _labels(delivery, report)
+    paths = (f.path for f in delivery.files() if TELLING.fullmatch(posixpath.basename(f.path)))
+    while group := list(islice(paths, _ROWS_PER_CHUNK)):
+        yield _rows(group, settings, labels)
+
+
+def _rows(paths: list[str], settings: "_Settings", labels: dict[str, str]) -> pd.DataFrame:
+    path = pd.Series(paths, dtype="str")
+    base = path.str.rsplit("/", n=1).str[-1]
+    rows = parse_names(base)
+    rows["instrument_name"] = pd.Series(pd.NA, rows.index, dtype="str")
+    for pattern, model in _MODELS:
+        rows["instrument_name"] = rows["instrument_name"].mask(
+            rows["instrument_name"].isna() & rows["camera"].str.fullmatch(pattern).fillna(False), model
+        )
+    folder = path.where(path.str.contains("/", regex=False), "/" + path).str.rsplit("/", n=1).str[0]
+    found = {f: settings.of(f) for f in folder.unique()}
+    for name in sorted({n for entries in found.values() for n in entries}):
+        rows[f"settings_{name}"] = folder.map({f: e.get(name) for f, e in found.items()}).astype("str")
+    rows["class_name"] = base.map(labels).astype("str")
+    rows["aqqua_object_id"] = path.str.replace(r"\.[A-Za-z]+$", "", regex=True)
+    rows["aqqua_image_file"] = base
+    rows["aqqua_path"] = path
+    return with_locator(rows)
+
+
+def parse_names(base: pd.Series) -> pd.DataFrame:
+    """What stands in the names of regions, as text; null where a form doesn't say it.
+
+    ``time_utc`` is ISO 8601 in UTC from the name's date or epoch, null where the epoch is none.
+    """
+    rows = pd.DataFrame({name: pd.Series(pd.NA, base.index, dtype="str") for name in _FIELDS}, index=base.index)
+    for form in _FORMS:
+        found = base.str.extract(re.compile(f"^{form}{_ENDING}$", re.IGNORECASE | re.ASCII))
+        left = rows["camera"].isna() & found["camera"].notna()
+        for name in found:
+            rows[name] = rows[name].mask(left, found[name].astype("str"))
+    epoch = pd.to_numeric(rows["epoch"].where(rows["epoch"].str.len() <= 18), errors="coerce").astype("Int64")
+    microseconds = epoch.where(epoch >= _FIRST_MICROSECONDS, epoch.where(epoch < 2**33) * 1_000_000)
+    counted = pd.to_datetime(microseconds.where(epoch >= _FIRST_SECONDS), unit="us", errors="coerce")
+    told = pd.to_datetime(rows["time"], format="%Y%m%dT%H%M%S.%f", errors="coerce")
+    told = told.fillna(pd.to_datetime(rows["time"], format="%Y%m%dT%H%M%S", errors="coerce"))
+    time = told.astype("datetime64[us]").fillna(counted.astype("datetime64[us]"))
+    rows["time_utc"] = time.dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ").astype("str")
+    return rows
+
+
+class _Settings:
+    """Entries of the ``settings.xml`` that holds for a folder: its own, else the nearest above."""
+
+    def __init__(self, delivery: Delivery, report: Report) -> None:
+        self._delivery, self._report = delivery, report
+        self._known: dict[str, dict[str, str]] = {}
+
+    def of(self, folder: str) -> dict[str, str]:
+        """The entries by column name; empty when there are none."""
+        if folder not in self._known:
+            path = self._delivery.find(f"{folder}/{_SETTINGS}" if folder else _SETTINGS)
+            if path is not None:
+                self._known[folder] = self._read(path)
+            else:
+                self._known[folder] = self.of(folder.rpartition("/")[0]) if folder else {}
+        return self._known[folder]
+
+    def _read(self, path: str) -> dict[str, str]:
+        try:
+            with self._delivery.open(path) as stream:
+                return parse_settings(stream.read(_LARGEST_SETTINGS))
+        except (OSError, ValueError) as error:
+            message = f"no readable settings.xml ({error})"
+            self._report(Finding("spc_settings_unreadable", "warning", message, file=path))
+            return {}
+
+
+def parse_settings(data: bytes) -> dict[str, str]:
+    """Entries of a ``settings.xml`` by column name.
+
+    Raises:
+        ValueError: it is no XML, or declares entities, which such a file never needs.
+    """
+    if b"<!" in data.replace(b"<!--", b""):
+        raise ValueError("it holds declarations")
+    try:
+        root = ET.fromstring(data)
+    except ET.ParseError as error:
+        raise ValueError(str(error)) from None
+    return {column_name(e.tag): e.text.strip() for e in root if e.text and e.text.strip() and column_name(e.tag)}
+
+
+def _labels(delivery: Delivery, report: Report) -> dict[str, str]:
+    """Class by image name from every ``labels.csv``; an image that stands there with two classes gets none."""
+    found: dict[str, str] = {}
+    torn: set[str] = set()
+    for file in delivery.files():
+        if posixpath.basename(file.path).casefold() != _LABELS:
+            continue
+        try:
+            table = csv.DictReader(io.StringIO(decode(delivery.read(file.path)), newline=""))
+            columns = {"image_path", "label"} <= set(table.fieldnames or ())
+            for row in table if columns else ():
+                name, label = posixpath.basename(row["image_path"] or ""), row["label"]
+                if name and label and found.setdefault(name, label) != label:
+                    torn.add(name)
+        except (OSError, csv.Error) as error:
+            report(Finding("table_unreadable", "warning", f"the labels can't be read: {error}", file=file.path))
+            continue
+        if not columns:
+            message = "expected columns image_path and label; the labels are not used"
+            report(Finding("mapped_column_missing", "warning", message, file=file.path, line=1))
+    if torn:
+        message = "images with two different labels; they get none"
+        report(Finding("label_contradicts", "warning", message, value=min(torn), count=len(torn)))
+    return {name: label for name, label in found.items() if name not in torn}
