@@ -115,6 +115,7 @@ def test_images_that_are_missing_escaped_or_strange(tmp_path: Path) -> None:
     images[1]["base64"] = None
     images[2] = {"particleId": 1, "base64": images[2]["base64"], "process": "again"}
     images[3] = {"base64": images[3]["base64"]}
+    images[0]["é"] = "\ud800"
     images += ["text", 7, {"particleId": 99, "base64": "AA//AA=="}]
     save(tmp_path, document)
     path = tmp_path / DOCUMENT
@@ -145,6 +146,7 @@ def test_images_that_are_missing_escaped_or_strange(tmp_path: Path) -> None:
             ]
         },
         {"filename": 3.5},
+        {"filename": "a\ud800b", "particles": [{"particleId": "\ud800", "hasImage": True, "region": "\udfff"}]},
     ],
 )
 def test_strange_documents_still_give_their_images(tmp_path: Path, change: dict[str, Any]) -> None:

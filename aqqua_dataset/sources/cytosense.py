@@ -196,9 +196,9 @@ def _scalars(told: Any, prefix: str, wanted: tuple[str, ...] | None = None) -> d
 
 
 def _as_text(value: Any) -> str | None:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return value if isinstance(value, str) else None
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode(errors="replace").decode()  # half characters can't be stored
+    return str(value).lower() if isinstance(value, bool) else None
 
 
 def _particle(document: JsonStream, store: sqlite3.Connection) -> None:
@@ -246,7 +246,7 @@ def _image(document: JsonStream, store: sqlite3.Connection) -> None:
             number = _as_text(document.value())
         else:
             value = document.value()
-            facts[column_name(key)] = text if (text := _as_text(value)) is not None else json.dumps(value)
+            facts[column_name(key) or "unnamed"] = text if (text := _as_text(value)) is not None else json.dumps(value)
     values = (number, *place, json.dumps(facts))
     store.execute("insert into image (id, start, length, escaped, facts) values (?, ?, ?, ?, ?)", values)
 

@@ -15,6 +15,7 @@ _BLANK = re.compile(rb"[ \t\r\n]*")
 # Up to the next bracket, or the quote of a text that doesn't end in the bytes at hand.
 _FLAT = re.compile(rb'(?:[^"\[\]{}]*+"[^"\\]*+(?:\\(?s:.)[^"\\]*+)*+")*+[^"\[\]{}]*+')
 _SCALAR = re.compile(rb"[^\s,:\"\[\]{}]*")
+_DECODER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str)
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -48,11 +49,13 @@ class JsonStream:
     def peek(self) -> bytes:
         """The first byte of the next value or sign."""
         while True:
+            first = self._buffer[self._at : self._at + 1]
+            if first and first not in b" \t\r\n":
+                return first
             blank = _BLANK.match(self._buffer, self._at)
             self._at = blank.end() if blank else self._at
-            if self._at < len(self._buffer):
-                return self._buffer[self._at : self._at + 1]
-            self._need_more()
+            if self._at == len(self._buffer):
+                self._need_more()
 
     def members(self) -> Iterator[str]:
         """Enters an object: its keys, each with the walk standing before the value, which must then be taken."""
@@ -90,7 +93,7 @@ class JsonStream:
         finally:
             self._mark = None
         try:
-            return json.loads(data, parse_int=str, parse_float=str, parse_constant=str)
+            return _DECODER.decode(data.decode("utf-8", errors="surrogatepass"))
         except json.JSONDecodeError as error:
             raise BrokenJson(error.msg, start + error.pos) from None
         except (ValueError, RecursionError) as error:
