@@ -62,6 +62,7 @@ def test_every_image_is_found_with_what_is_told_of_it(tmp_path: Path) -> None:
     assert first["settings_tab_name"] == "AQQUA test"
     assert first["name_time"] == "2025-02-13T14:27"
     assert not [c for c in rows if "mail" in c]
+    assert not {"image_id", "rank", "images", "reason"} & set(rows.columns)  # the data set's own names
     assert formats_that_fit(tmp_path)[0].format == "cytosense"
 
 
@@ -193,6 +194,16 @@ def test_an_export_of_the_same_particles_is_their_processed_form(tmp_path: Path)
     ]  # fmt: skip
     assert rows["aqqua_variant"].fillna("").tolist() == ["", "raw", "", "processed", ""]
     assert [f.format for f in formats_that_fit(tmp_path)] == ["cytosense"]
+
+
+def test_an_export_with_the_cyz_it_came_from_is_read(tmp_path: Path) -> None:
+    export.write(tmp_path, 2)
+    (tmp_path / f"{export.RUN}.cyz").write_bytes(CYZ)
+    assert [f.format for f in formats_that_fit(tmp_path)] == ["cytosense"]
+    rows, found = read(tmp_path, "cytosense")
+    assert rows["aqqua_object_id"].tolist() == [f"{export.RUN}_1", f"{export.RUN}_3"]
+    assert rows["aqqua_variant"].isna().all()
+    assert [(f.rule, f.severity) for f in found] == [("cytosense_cyz_not_converted", "warning")]
 
 
 def test_a_document_in_a_zip_and_a_damaged_one(tmp_path: Path) -> None:

@@ -47,6 +47,7 @@ def test_every_row_becomes_a_rectangle_of_its_collage(tmp_path: Path) -> None:
     assert rows["aqqua_reason"].isna().all()
     assert rows[["aqqua_offset", "aqqua_length", "aqqua_variant"]].isna().all(axis=None)
     assert rows["cal_const"].tolist() == ["1.813"] * 3
+    assert not {"image_id", "rank", "images", "reason"} & set(rows.columns)  # the data set's own names
     assert formats_that_fit(tmp_path)[0].format == "flowcam"
 
 
@@ -348,9 +349,10 @@ def test_the_real_run_is_read_whole(real_data: Path) -> None:
     rows, found = read(real_data / "flowcam/nerc_ceh", "flowcam")
     assert found == []
     assert len(rows) == len(expected) == 475
-    for name in ("id", "image_x", "cal_const", "elapsed_time", "image_id"):
+    for name in ("id", "image_x", "cal_const", "elapsed_time"):
         assert rows[name].tolist() == [cells[named.index(name)] for cells in expected]
     assert rows["analysis_time"].tolist() == [cells[named.index("timestamp")] for cells in expected]
+    assert rows["image_guid"].tolist() == [cells[named.index("image_id")] for cells in expected]
     assert set(rows["cal_const"]) == {"9.25"}
     assert rows["aqqua_line"].tolist() == list(range(56, 531))
     assert rows["aqqua_object_id"].iloc[-1] == "MicrobialMethane_MESO_Tank10_54.0143_-2.7770_04052023_1_475"

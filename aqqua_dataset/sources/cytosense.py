@@ -22,7 +22,7 @@ from typing import Any
 
 import pandas as pd
 
-from aqqua_dataset.findings import Finding
+from aqqua_dataset.findings import Finding, Severity
 from aqqua_dataset.registry.models import Source
 from aqqua_dataset.sources import Report, Telling, cytoclus, entries, with_locator
 from aqqua_dataset.sources.json_stream import BrokenJson, JsonStream
@@ -106,7 +106,7 @@ def read(delivery: Delivery, source: Source, report: Report) -> Iterator[pd.Data
                 report(Finding("cytosense_not_a_document", "note", message, file=file.path))
         for rows in cytoclus.read(delivery, source, report):
             yield _as_processed(rows, store)
-        _report_cyz(delivery, {cytoclus.run_key(name) for name in names}, report)
+        _report_cyz(delivery, {cytoclus.run_key(name) for name in names}, store, report)
 
 
 def _read_document(
@@ -307,18 +307,22 @@ def _as_processed(rows: pd.DataFrame, store: sqlite3.Connection) -> pd.DataFrame
     return rows
 
 
-def _report_cyz(delivery: Delivery, converted: set[str], report: Report) -> None:
+def _report_cyz(delivery: Delivery, converted: set[str], store: sqlite3.Connection, report: Report) -> None:
     """Says how to convert the files of CytoSense itself that no document was made from."""
     for file in delivery.files():
         name = posixpath.basename(file.path)
         if not name.lower().endswith(".cyz"):
             continue
-        if cytoclus.run_key(name[:-4]) in converted:
+        key = cytoclus.run_key(name[:-4])
+        if key in converted:
             report(Finding("cytosense_cyz_left_out", "note", "its cyz2json document was read instead", file=file.path))
             continue
+        exported = store.execute("select 1 from exported where run = ?", (key,)).fetchone() is not None
         kind = "a CytoSense file" if _starts_as_cyz(delivery, file.path) else "named .cyz but doesn't begin as one"
         message = (
             f"{kind}: it can't be read here. Convert it with cyz2json (.NET 8, github.com/OBAMANEXT/cyz2json): "
             f"`dotnet Cyz2Json.dll '{name}' --output '{name[:-4]}.json'`, and deliver the .json"
+            + ("; the images of its CytoClus export were read" if exported else "")
         )
-        report(Finding("cytosense_cyz_not_converted", "error", message, file=file.path))
+        severity: Severity = "warning" if exported else "error"
+        report(Finding("cytosense_cyz_not_converted", severity, message, file=file.path))

@@ -4,7 +4,8 @@ Layout: line 1 of the list is its version (``017``), line 2 ``num-fields|N``, th
 row of ``|``-separated cells per particle. N differs between versions (53, 57, 65), so fields go by their names; the
 list may be renamed (``metadata.lst``). ``image_x, image_y, image_w, image_h`` is the particle's rectangle in the
 picture ``collage_file``, from 0 and in pixels; ``cal_const`` is micrometres per pixel. ``timestamp`` is when the
-sample was analysed, often years after it was taken, so it is kept as ``analysis_time`` and is no sampling time.
+sample was analysed, often years after it was taken, so it is kept as ``analysis_time`` and is no sampling time;
+``image_id`` is kept as ``image_guid``.
 Beside a list lie, if at all, ``<run>.ctx`` (settings, INI), ``<run>.cla`` (classes) and ``<run>_run_summary.txt``.
 Checked against the list and collage of a MESO run (NERC-CEH) and the .ctx and .cla of a Bigelow run; no public run
 has them together. The run summary and the edge cases are checked on files of the project's own writer.
@@ -32,6 +33,7 @@ _COUNT_LINE = re.compile(r"num-fields\s*\|\s*(\d+)\s*")
 _TYPES = frozenset({"int32", "int64", "double", "float", "string", "guid", "timestamp", "bool"})
 _RECTANGLE = ("image_x", "image_y", "image_w", "image_h")
 _NEEDED = ("id", *_RECTANGLE, "collage_file")
+_RENAMED = {"timestamp": "analysis_time", "image_id": "image_guid"}  # image_id is the data set's own name
 _COLLAGE = re.compile(r"(?P<run>.+?)(?:_images)?_(?P<number>\d+)(?P<ending>\.tiff?)", re.IGNORECASE)
 _MASK = re.compile(r".*_bin\.tiff?", re.IGNORECASE)
 _GUID = re.compile(r"\{?[0-9A-F]{8}(?:-[0-9A-F]{4}){3}-[0-9A-F]{12}\}?", re.IGNORECASE)
@@ -222,7 +224,7 @@ def _located(delivery: Delivery, listed: _List, rows: pd.DataFrame) -> pd.DataFr
     same = {name: pd.array([fact], dtype="str").repeat(len(rows)) for name, fact in facts.items() if name not in cells}
     added = pd.DataFrame(locator | {"object_id": locator["aqqua_object_id"]} | same, index=rows.index)
     labels = listed.classes.of(cells["id"])
-    verbatim = cells.rename(columns={"timestamp": "analysis_time"} if "analysis_time" not in cells else {})
+    verbatim = cells.rename(columns={old: new for old, new in _RENAMED.items() if new not in cells})
     verbatim = verbatim.drop(columns=[c for c in (*added.columns, *labels.columns) if c in verbatim])
     reasons = _reasons(listed, rows, cells, whole, path)
     return with_locator(pd.concat([verbatim, added, reasons, labels], axis=1).reset_index(drop=True))
