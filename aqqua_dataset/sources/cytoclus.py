@@ -30,7 +30,7 @@ _TIME = re.compile(r".*?(\d{4}-\d\d-\d\d)[- ]([01]\d|2[0-3])[hu]([0-5]\d)", re.I
 _XP_COMMENT, _DESCRIPTION = 40092, 270
 _LIST_HEAD = re.compile(rb'(?:\xef\xbb\xbf)?"?Particle ID"?\s*([,;\t])')
 _HEAD_BYTES = 64
-_ROWS_PER_CHUNK = 5_000
+_ROWS_PER_CHUNK = 2_000
 _Export = tuple[str, str, str]  # path, run, particle
 
 

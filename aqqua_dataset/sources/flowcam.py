@@ -38,7 +38,7 @@ _COLLAGE = re.compile(r"(?P<run>.+?)(?:_images)?_(?P<number>\d+)(?P<ending>\.tif
 _MASK = re.compile(r".*_bin\.tiff?", re.IGNORECASE)
 _GUID = re.compile(r"\{?[0-9A-F]{8}(?:-[0-9A-F]{4}){3}-[0-9A-F]{12}\}?", re.IGNORECASE)
 _HEAD_BYTES = 256
-_ROWS_PER_CHUNK = 5_000
+_ROWS_PER_CHUNK = 2_000
 _MOST_FIELDS = 1_000  # a header without end is no header
 _MOST_CHARACTERS = 1 << 20  # of a line
 _LARGEST = 2**31 - 1
@@ -234,7 +234,7 @@ def _reasons(
     listed: _List, rows: pd.DataFrame, cells: pd.DataFrame, whole: "pd.Series[bool]", path: pd.Series
 ) -> pd.DataFrame:
     """Why rows can't be used: reason, column and value."""
-    again = cells["id"].duplicated() | cells["id"].isin(listed.seen)
+    again = cells["id"].duplicated() | [number in listed.seen for number in cells["id"]]
     listed.seen.update(cells["id"].dropna())
     reason = pd.Series(pd.NA, rows.index, dtype="str").mask(~whole, "image_rectangle_unreadable")
     reason = reason.mask(path.isna(), "image_file_missing_in_row").mask(again, "object_id_repeated")
