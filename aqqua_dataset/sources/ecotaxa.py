@@ -65,9 +65,8 @@ def _locate(delivery: Delivery, path: str, chunk: text.TextChunk) -> pd.DataFram
     rows = chunk.rows.apply(lambda column: column.str.strip()).replace("", pd.NA)
     blank = rows.isna().all(axis=1) & (chunk.extra == "")
     rows["aqqua_line"] = chunk.lines
-    rows["aqqua_flags"] = chunk.short.map({True: "ROW_SHORT", False: ""})
+    rows["aqqua_flags"] = text.row_flags(chunk)
     rows["aqqua_value"] = chunk.extra
-    rows["aqqua_reason"] = chunk.cut.map({True: "row_cut_off"}).astype("str")
     rows = rows[~blank & ~_is_type_row(chunk)].reset_index(drop=True)
     rows["aqqua_table"] = path
     rows["aqqua_object_id"] = rows["object_id"]
@@ -78,7 +77,7 @@ def _locate(delivery: Delivery, path: str, chunk: text.TextChunk) -> pd.DataFram
     reason = pd.Series(pd.NA, rows.index, dtype="str").mask(rows["img_file_name"].isna(), "image_file_missing_in_row")
     reason = reason.mask(rows["object_id"].isna(), "object_id_missing")
     reason = reason.mask(rows["aqqua_value"] != "", "row_has_extra_cells")
-    rows["aqqua_reason"] = reason.mask(rows["aqqua_reason"].notna(), "row_cut_off")
+    rows["aqqua_reason"] = reason
     column = {"object_id_missing": "object_id", "image_file_missing_in_row": "img_file_name"}
     rows["aqqua_column"] = rows["aqqua_reason"].map(column)
     return with_locator(rows)

@@ -4,13 +4,13 @@ Layout (from the lokidata reader and a haul of Polarstern PS122): the folder of 
 ``Telemetrie/``. Pictures are ``YYYYMMDD HHMMSS  mmm  NNNNNN XXXX YYYY.png``: date, time, millisecond, frame number,
 left and upper edge in the frame in pixels. Telemetry is one small file per record, named after its date and time:
 ``.tmd`` holds lines ``index;value``, ``.dat`` one line of tab-separated values, sometimes more, of which the first
-counts; a ``.log`` with lines ``index;value`` describes the haul. Indices are those of ``TMD``, ``DAT`` and ``LOG`` below.
+counts; a ``.log`` with lines ``index;value`` describes the haul. The indices stand in ``TMD``, ``DAT`` and ``LOG``.
 
-A picture takes the last record at or before its second, up to a minute older. The position is the record's, else the log's
-fixed one. Pressure is in kPa and is taken as pressure below the surface; where the sensor reads absolute pressure, the
-form says so (``column_units: {tmd_pressure: kPa_absolute}``). Log and telemetry are in UTC.
-No public LOKI haul exists: checked on files of the project's own writer, and on the three pictures' names of PS122 in
-EcoTaxa's test corpus.
+A picture takes the last record at or before its second, up to a minute older. The position is the record's, else
+the log's fixed one. Pressure is in kPa and is taken as pressure below the surface; where the sensor reads absolute
+pressure, the form says so (``column_units: {tmd_pressure: kPa_absolute}``). Log and telemetry are in UTC.
+No public LOKI haul exists: checked on files of the project's own writer, and on the names of three pictures of PS122
+in EcoTaxa's test corpus.
 """
 
 import posixpath
