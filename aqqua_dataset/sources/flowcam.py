@@ -234,7 +234,7 @@ def _reasons(
     listed: _List, rows: pd.DataFrame, cells: pd.DataFrame, whole: "pd.Series[bool]", path: pd.Series
 ) -> pd.DataFrame:
     """Why rows can't be used: reason, column and value."""
-    again = cells["id"].duplicated() | [number in listed.seen for number in cells["id"]]
+    again = cells["id"].duplicated() | pd.Series([number in listed.seen for number in cells["id"]], cells.index)
     listed.seen.update(cells["id"].dropna())
     reason = pd.Series(pd.NA, rows.index, dtype="str").mask(~whole, "image_rectangle_unreadable")
     reason = reason.mask(path.isna(), "image_file_missing_in_row").mask(again, "object_id_repeated")
