@@ -35,6 +35,7 @@ READERS: Mapping[str, str] = MappingProxyType(
         "ifcb": "aqqua_dataset.sources.ifcb",
         "uvp": "aqqua_dataset.sources.uvp",
         "zooscan": "aqqua_dataset.sources.zooscan",
+        "zooimage": "aqqua_dataset.sources.zooimage",
         "flowcam": "aqqua_dataset.sources.flowcam",
         "cytosense": "aqqua_dataset.sources.cytosense",
         "cytoclus": "aqqua_dataset.sources.cytoclus",

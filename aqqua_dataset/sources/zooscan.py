@@ -30,7 +30,7 @@ _META = re.compile(r"(?P<scan>.+?)_meta\.txt", re.IGNORECASE)
 _SAMPLES = re.compile(r"zooscan_sample_header_table\.csv", re.IGNORECASE)
 TELLING = re.compile(rf"{_PID.pattern.replace('?P<scan>', '?:')}|{_SAMPLES.pattern}", re.IGNORECASE)
 COVERS: tuple[str, ...] = ("ecotaxa",)
-_DATA = re.compile(r"^\[Data\][ \t]*\r?\n", re.IGNORECASE | re.MULTILINE)
+DATA = re.compile(r"^\[Data\][ \t]*\r?\n", re.IGNORECASE | re.MULTILINE)
 _HEAD_BYTES = 64 << 10
 _ITEM = "!item"
 #: Sections of a .pid that describe the sample and the scan; the others hold settings of the scanning program.
@@ -96,7 +96,7 @@ class _Project:
         if scan not in self._known:
             entries: dict[str, str] = {}
             if path := self.pids.get(scan):
-                entries |= parse_pid_head(_DATA.split(self._text(path), maxsplit=1)[0])
+                entries |= parse_pid_head(DATA.split(self._text(path), maxsplit=1)[0])
             if path := self._metas.get(scan):
                 entries |= {f"meta_{column_name(k)}": v for k, v in sections(self._text(path)).get("", {}).items()}
             sample = entries.get("pid_sample_sampleid") or entries.get("meta_sampleid") or ""
@@ -129,7 +129,7 @@ def parse_samples(text: str) -> dict[str, dict[str, str]]:
 
 
 def parse_pid_data(text: str) -> tuple[pd.DataFrame, "pd.Series[bool]"]:
-    """The table below ``[Data]`` as text, with the 0-based line below its header as index.
+    """The table below ``[Data]`` (with ``;`` or tabs) as text, with the 0-based line below its header as index.
 
     Returns:
         The rows that have a whole item number and no more cells than the header; and which of them the file ends in,
@@ -137,9 +137,10 @@ def parse_pid_data(text: str) -> tuple[pd.DataFrame, "pd.Series[bool]"]:
     """
     lines = LINE_END.split(text)
     finished = lines[-1] == ""
-    names = [column_name(c) if c.lower() != _ITEM else "item" for c in lines[0].split(";")]
+    separator = ";" if ";" in lines[0] else "\t"
+    names = [column_name(c) if c.lower() != _ITEM else "item" for c in lines[0].split(separator)]
     names = [f"{n}_{i}" if n in names[:i] or not n else n for i, n in enumerate(names)]
-    cells = {number: line.split(";") for number, line in enumerate(lines[1:]) if line.strip()}
+    cells = {number: line.split(separator) for number, line in enumerate(lines[1:]) if line.strip()}
     last = max(cells, default=-1)
     if not finished and last >= 0 and len(cells[last]) < len(names):
         cells[last] = cells[last][:-1]
@@ -155,7 +156,7 @@ def _rows_of_pid(delivery: Delivery, scan: str, path: str, report: Report) -> pd
         text = decode(delivery.read(path))
     except OSError:
         return None  # reported with its head
-    parts = _DATA.split(text, maxsplit=1)
+    parts = DATA.split(text, maxsplit=1)
     if len(parts) == 1:
         report(Finding("zooscan_pid_without_data", "warning", "the .pid has no [Data]: no objects", file=path))
         return None
