@@ -38,12 +38,13 @@ def read(delivery: Delivery, source: Source, report: Report) -> Iterator[pd.Data
             report(Finding("table_empty", "warning", "the table is empty (0 bytes)", file=table.path))
             continue
         try:
-            yield from _read_table(delivery, table.path, report)
+            yield from read_table(delivery, table.path, report)
         except OSError as error:
             report(Finding("table_unreadable", "error", str(error), file=table.path))
 
 
-def _read_table(delivery: Delivery, path: str, report: Report) -> Iterator[pd.DataFrame]:
+def read_table(delivery: Delivery, path: str, report: Report) -> Iterator[pd.DataFrame]:
+    """Chunks of located rows of one EcoTaxa table; raises OSError where it can't be read."""
     encoding = text.encoding_of(delivery, path)
     delivered = [c.strip().lower() for c in text.header_of(delivery, path, "\t", encoding)]
     names = text.unique_names(delivered, path, report)
