@@ -10,7 +10,10 @@ from writers.pictures import picture
 
 START = dt.datetime(2020, 1, 8, 8, 7, 29, tzinfo=dt.UTC)
 HAUL = "PS122_haul1"
-LOG = "1;08.01.2020\n2;08:00:00\n4;LOKI_1\n8;PS122\n9;21_55\n11;1\n12;A. Person\n13;Polarstern\n17;1\n18;114,50\n19;86,25\n"
+LOG = (
+    "1;08.01.2020\n2;08:00:00\n4;LOKI_1\n8;PS122\n9;21_55\n11;1\n12;A. Person\n13;Polarstern\n17;1\n"
+    "18;114,50\n19;86,25\n"
+)
 
 
 def moment(number: int) -> dt.datetime:
@@ -20,7 +23,8 @@ def moment(number: int) -> dt.datetime:
 
 def telemetry(number: int) -> str:
     """The record of tens of seconds ``number``."""
-    return f"1;LOKI_1\n5;114,5{number % 10}\n6;86,25\n10;{1000 + number},5\n11;-1,7\n32;34,1\n77;8,8\n231;{number * 100}\n"
+    values = {1: "LOKI_1", 5: f"114,5{number % 10}", 6: "86,25", 10: f"{1000 + number},5", 11: "-1,7", 32: "34,1"}
+    return "".join(f"{index};{value}\n" for index, value in (values | {77: "8,8", 231: f"{number * 100}"}).items())
 
 
 def write(folder: Path, objects: int) -> None:

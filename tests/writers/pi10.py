@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from PIL import Image, TiffImagePlugin
+
 from writers.pictures import pixels
 
 LATITUDE, LONGITUDE = (54, 30, 0), (7, 15, 36)  # N, W

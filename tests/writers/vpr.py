@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import tifffile
+
 from writers.pictures import pixels
 
 CRUISE, DAY, FIRST_HOUR = "IML2018051", 286, 10
