@@ -43,6 +43,7 @@ READERS: Mapping[str, str] = MappingProxyType(
         "pi10": "aqqua_dataset.sources.pi10",
         "loki": "aqqua_dataset.sources.loki",
         "spc": "aqqua_dataset.sources.spc",
+        "planktoscope": "aqqua_dataset.sources.planktoscope",
         "ecotaxa": "aqqua_dataset.sources.ecotaxa",
         "table": "aqqua_dataset.sources.table",
     }

@@ -4,17 +4,19 @@ Layout (from the lokidata reader and a haul of Polarstern PS122): the folder of 
 ``Telemetrie/``. Pictures are ``YYYYMMDD HHMMSS  mmm  NNNNNN XXXX YYYY.png``: date, time, millisecond, frame number,
 left and upper edge in the frame in pixels. Telemetry is one small file per record, named after its date and time:
 ``.tmd`` holds lines ``index;value``, ``.dat`` one line of tab-separated values, sometimes more, of which the first
-counts; a ``.log`` with lines ``index;value`` describes the haul. The indices stand in ``TMD``, ``DAT`` and ``LOG``.
+counts; a ``.log`` with lines ``index;value`` describes the haul. Indices are those of ``TMD``, ``DAT`` and ``LOG``
+below; entries of other indices become columns ``tmd_<index>`` and ``log_<index>``.
 
-A picture takes the last record at or before its second, up to a minute older. The position is the record's, else
-the log's fixed one. Pressure is in kPa and is taken as pressure below the surface; where the sensor reads absolute
+A picture takes the last record at or before its second, up to a minute older. The position is the record's, else the
+log's fixed one. Pressure is in kPa and is taken as pressure below the surface; where the sensor reads absolute
 pressure, the form says so (``column_units: {tmd_pressure: kPa_absolute}``). Log and telemetry are in UTC.
-No public LOKI haul exists: checked on files of the project's own writer, and on the names of three pictures of PS122
-in EcoTaxa's test corpus.
+No public LOKI haul exists: checked on files of the project's own writer, and on the three pictures' names of PS122 in
+EcoTaxa's test corpus.
 """
 
 import posixpath
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from itertools import groupby, islice
 
@@ -52,6 +54,8 @@ _RECORD = re.compile(r"(?P<date>\d{8})[ _](?P<time>\d{6}).*\.(?P<kind>tmd|dat)",
 TELLING = re.compile(re.sub(r"\?P<\w+>", "?:", _NAME), re.IGNORECASE | re.ASCII)
 COVERS: tuple[str, ...] = ()
 _PICTURES, _TELEMETRY = "pictures", "telemetrie"
+_SIDECARS = (".tmd", ".dat", ".log")
+_INDEX = re.compile(r"\s*\d{1,3}\s*", re.ASCII)
 _OLDEST_RECORD = pd.Timedelta(minutes=1)
 _ROWS_PER_CHUNK = 5_000
 _LARGEST_RECORD = 1 << 16
@@ -66,6 +70,7 @@ def detect(delivery: Delivery, telling: Telling) -> str | None:
 
 def read(delivery: Delivery, source: Source, report: Report) -> Iterator[pd.DataFrame]:
     """Chunks of rows, haul by haul in the order of their paths; a haul's telemetry is held while it is read."""
+    beside = _sidecars(delivery)
     paths = (f.path for f in delivery.files() if _PICTURE.fullmatch(posixpath.basename(f.path)))
     for haul, group in groupby(paths, key=_haul_of):
         if haul is None:
@@ -73,7 +78,7 @@ def read(delivery: Delivery, source: Source, report: Report) -> Iterator[pd.Data
             message = "LOKI pictures outside of a folder Pictures: their haul is unknown; left out"
             report(Finding("loki_haul_unknown", "warning", message, file=lost[0], count=len(lost)))
             continue
-        log, records = _haul(delivery, haul, report)
+        log, records = _haul(delivery, haul, beside.get(haul, []), report)
         while chunk := list(islice(group, _ROWS_PER_CHUNK)):
             yield _rows(pd.Series(chunk, dtype="str"), haul, log, records)
 
@@ -87,51 +92,71 @@ def _haul_of(path: str) -> str | None:
     return None
 
 
-def _haul(delivery: Delivery, haul: str, report: Report) -> tuple[dict[str, str], pd.DataFrame]:
+def _sidecars(delivery: Delivery) -> dict[str, list[str]]:
+    """Telemetry and logs by haul: a haul is a folder with ``Pictures``, and its files may lie in folders inside it."""
+    hauls: set[str] = set()
+    found: list[str] = []
+    for file in delivery.files():
+        if (haul := _haul_of(file.path)) is not None:
+            hauls.add(haul)
+        elif file.path.casefold().endswith(_SIDECARS):
+            found.append(file.path)
+    result = defaultdict(list)
+    for path in found:
+        parts = path.split("/")[:-1]
+        above = ("".join(f"{part}/" for part in parts[:end]) for end in range(len(parts), -1, -1))
+        if (nearest := next((folder for folder in above if folder in hauls), None)) is not None:
+            result[nearest].append(path)
+    return result
+
+
+def _haul(delivery: Delivery, haul: str, paths: list[str], report: Report) -> tuple[dict[str, str], pd.DataFrame]:
     """Entries of the haul's log, and its telemetry records sorted by time."""
     log: dict[str, str] = {}
     found: list[dict[str, object]] = []
     bad: list[str] = []
-    for file in delivery.files():
-        inside = file.path.removeprefix(haul)
-        if not file.path.startswith(haul) or _PICTURES in inside.casefold().split("/")[:-1]:
-            continue
+    for path in paths:
+        inside = path.removeprefix(haul)
         record = _RECORD.fullmatch(posixpath.basename(inside)) if _TELEMETRY in inside.casefold() else None
         try:
             if record is not None:
-                entries = _record(delivery, file.path, record["kind"].lower())
+                entries = _record(delivery, path, record["kind"].lower())
                 time = pd.to_datetime(record["date"] + record["time"], format="%Y%m%d%H%M%S", errors="coerce")
                 if not entries or pd.isna(time):
-                    bad.append(file.path)
+                    bad.append(path)
                 else:
                     found.append({"when": time} | entries)
             elif inside.casefold().endswith(".log") and not log:
-                log = parse_lines(decode(delivery.read(file.path)), LOG)
+                log = parse_lines(_text(delivery, path), LOG)
         except OSError as error:
-            report(Finding("loki_file_unreadable", "warning", f"the file can't be read ({error})", file=file.path))
+            report(Finding("loki_file_unreadable", "warning", f"the file can't be read ({error})", file=path))
     if bad:
         message = "telemetry files without a readable record; they are passed over"
         report(Finding("loki_telemetry_unreadable", "warning", message, file=bad[0], count=len(bad)))
     if not found:
         message = "the haul has no telemetry: its pictures have no depth"
         report(Finding("loki_telemetry_missing", "warning", message, file=haul))
-    columns = list(dict.fromkeys([*TMD.values(), *DAT.values()]))
+    columns = list(dict.fromkeys([*TMD.values(), *DAT.values(), *sorted({k for r in found for k in r} - {"when"})]))
     records = pd.DataFrame(found, columns=["when", *columns]).astype({"when": "datetime64[ns]"})
     return log, records.sort_values("when", kind="stable").drop_duplicates("when")
 
 
 def _record(delivery: Delivery, path: str, kind: str) -> dict[str, str]:
-    with delivery.open(path) as stream:
-        text = decode(stream.read(_LARGEST_RECORD))
+    text = _text(delivery, path)
     return parse_lines(text, TMD) if kind == "tmd" else parse_dat(text)
 
 
+def _text(delivery: Delivery, path: str) -> str:
+    with delivery.open(path) as stream:
+        return decode(stream.read(_LARGEST_RECORD))
+
+
 def parse_lines(text: str, names: Mapping[int, str]) -> dict[str, str]:
-    """Values of lines ``index;value`` by column; other lines and unknown indices are passed over."""
+    """Values of lines ``index;value`` by column, or by index where it has none; other lines are passed over."""
     found: dict[str, str] = {}
     for line in LINE_END.split(text):
         index, separator, value = line.partition(";")
-        name = names.get(int(index)) if index.isascii() and index.isdigit() and len(index) < 6 else None
+        name = names.get(int(index), str(int(index))) if _INDEX.fullmatch(index) else None
         if separator and name and value.strip():
             found.setdefault(name, value.strip())
     return found
@@ -149,7 +174,7 @@ def _rows(path: pd.Series, haul: str, log: dict[str, str], records: pd.DataFrame
     second = pd.to_datetime(rows["date"] + rows["time"], format="%Y%m%d%H%M%S", errors="coerce")
     time = second + pd.to_timedelta(pd.to_numeric(rows["ms"]), unit="ms")
     rows["time_utc"] = time.dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ").str.replace("000Z", "Z").astype("str")
-    for name in dict.fromkeys(LOG.values()):
+    for name in dict.fromkeys([*LOG.values(), *log]):
         rows[f"log_{name}"] = pd.array([log.get(name)], dtype="str").repeat(len(rows))
     rows["haul"] = pd.array([haul.rstrip("/").rsplit("/", 1)[-1] or None], dtype="str").repeat(len(rows))
     rows["instrument_name"] = pd.array(["LOKI"], dtype="str").repeat(len(rows))

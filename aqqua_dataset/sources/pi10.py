@@ -8,6 +8,7 @@ as a column and mean nothing until the contribution's mapping says so. Checked a
 """
 
 import datetime as dt
+import math
 import posixpath
 import re
 import warnings
@@ -53,7 +54,7 @@ def _rows(delivery: Delivery, paths: list[str]) -> pd.DataFrame:
     rows = pd.concat([named, tags], axis=1)
     rows["instrument_name"] = pd.array(["PI-10"], dtype="str").repeat(len(rows))
     rows["bin"] = rows["unit"] + "." + rows["day"] + "." + rows["minute"]
-    rows["folder"] = path.str.rsplit("/", n=1).str[0].where(path.str.contains("/", regex=False))
+    rows["folder"] = path.str.rsplit("/", n=1).str[0].astype("str").where(path.str.contains("/"))
     rows["aqqua_object_id"] = path.str.replace(r"\.[A-Za-z]+$", "", regex=True)
     rows["aqqua_image_file"] = base
     rows["aqqua_path"] = path
@@ -82,9 +83,9 @@ def read_tags(image: TiffImagePlugin.TiffImageFile) -> dict[str, str | None]:
     with suppress(ValueError):
         captured = dt.datetime.strptime(str(tags.get(_DATETIME, "")), "%Y:%m:%d %H:%M:%S")  # noqa: DTZ007 - ship's clock
         found["captured"] = captured.isoformat()
-    found["software_version"] = str(tags.get(_MODEL, "")) or None
+    found["software_version"] = str(tags.get(_MODEL, "")).strip(_PADDING) or None
     resolution, per_mm = tags.get(_X_RESOLUTION), _PER_MM.get(tags.get(_RESOLUTION_UNIT, 2))
-    if resolution and per_mm:
+    if resolution is not None and per_mm and math.isfinite(resolution):  # 0/0 is no number
         found["resolution_px_per_mm"] = f"{float(resolution) * per_mm:.6g}"
     gps = image.getexif().get_ifd(_GPS)
     found["gps_latitude"] = _degrees(gps.get(2), gps.get(1), "S")
@@ -97,4 +98,6 @@ def _degrees(parts: object, hemisphere: object, negative: str) -> str | None:
     if not isinstance(parts, tuple) or len(parts) != 3:
         return None
     degrees = sum(float(part) / 60**power for power, part in enumerate(parts))
+    if not math.isfinite(degrees):
+        return None
     return f"{-degrees if str(hemisphere).strip(_PADDING).upper() == negative else degrees:.7g}"

@@ -6,7 +6,11 @@ What is known of a region stands in its name; three forms are known:
   below 100,000 comes from a mistake in the recording software: the time is unknown.
 * ``<camera>-<epoch us>-<tick ns>-<frame>-<roi>-<x>-<y>-<w>-<h>_rawcolor.png``: Planktivore on a bench.
 * ``<deployment>_<YYYYMMDDThhmmss.ffffff>Z_<camera>_<frame>_<roi>_<x>_<y>_<?>_<w>_<h>_<?>.jpg``: Planktivore on a
-  vehicle; HM or LM at the camera's end is its magnification.
+  vehicle; HM or LM at the camera's end is its magnification. ``_rawcolor`` may follow.
+
+A camera's name may hold a magnification (``SPC-0.5x``, ``PTVR02HM``, ``high_mag_cam``), kept as a column. SPCConvert
+writes up to three images of a region: ``_rawcolor``, the processed one without a suffix, and the mask ``_binary``,
+which is no image of the object and is left out.
 
 ``settings.xml`` of SPCConvert beside the images or above them gives pixel size (um) and Bayer pattern; raw regions are
 16-bit LZW TIFF with a Bayer mosaic, which is kept as it is. ``labels.csv`` (image_path, label) names classes.
@@ -18,6 +22,7 @@ import csv
 import io
 import posixpath
 import re
+from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from xml.etree import ElementTree as ET
@@ -26,20 +31,23 @@ import pandas as pd
 
 from aqqua_dataset.findings import Finding
 from aqqua_dataset.registry.models import Source
-from aqqua_dataset.sources import Report, Telling, with_locator
+from aqqua_dataset.sources import IMAGE_ENDINGS, Report, Telling, with_locator
 from aqqua_dataset.sources.entries import column_name, decode
 from aqqua_dataset.transfer.delivery import Delivery
 
 _ENDING = r"\.(?:png|jpe?g|tiff?)"
 _VEHICLE = (
     r"(?P<deployment>[A-Za-z0-9]+)_(?P<time>\d{8}T\d{6}(?:\.\d+)?)Z_(?P<camera>[A-Za-z]+\d*[HL]M)_(?P<frame>\d+)"
-    r"_(?P<roi>\d+)_(?P<roi_x>\d+)_(?P<roi_y>\d+)_\d+_(?P<roi_width>\d+)_(?P<roi_height>\d+)_\d+"
+    r"_(?P<roi>\d+)_(?P<roi_x>\d+)_(?P<roi_y>\d+)_\d+_(?P<roi_width>\d+)_(?P<roi_height>\d+)_\d+(?:_[A-Za-z]\w*)?"
 )
 _BENCH = (
     r"(?P<camera>[A-Za-z][\w.]*?)-(?P<epoch>\d{16})-(?P<tick>\d+)-(?P<frame>\d+)-(?P<roi>\d+)-(?P<roi_x>\d+)"
     r"-(?P<roi_y>\d+)-(?P<roi_width>\d+)-(?P<roi_height>\d+)(?:_\w+)?"
 )
-_SPC = r"(?P<camera>(?:D?SPC|PCAM|PWSPC|PPC|Aquascope)[\w.]*(?:-[A-Za-z][\w.]*)*)-(?P<epoch>\d+)(?:-[-\w]*)?"
+_SPC = (
+    r"(?P<camera>(?:D?SPC|PCAM|PWSPC|PPC|Aquascope)[\w.]*(?:-[A-Za-z][\w.]*|-\d+(?:\.\d+)?x)*)-(?P<epoch>\d+)"
+    r"(?:-[-\w]*)?"
+)
 _FORMS = (_VEHICLE, _BENCH, _SPC)
 _FIELDS = tuple(dict.fromkeys(name for form in _FORMS for name in re.compile(form).groupindex))
 TELLING = re.compile(
@@ -51,8 +59,17 @@ _FIRST_MICROSECONDS = 1_498_093_400_000_000  # of a µs count; below it SPC coun
 _FIRST_SECONDS = 100_000  # below it the recording software had no time
 _SETTINGS, _LABELS = "settings.xml", "labels.csv"
 _LARGEST_SETTINGS = 1 << 20
+_LEFT_OUT = {
+    "spc_mask": "binary masks of regions; left out",
+    "spc_not_a_region": "images that aren't named as a region of these cameras; left out",
+}
 #: Camera names that make the model certain; others are the form's business.
-_MODELS = ((r"PTVR\d*[HL]M", "Planktivore"), (r"SPCP2?", "SPCP"), (r"SPC2?", "SPC"))
+_MODELS = (
+    (r"PTVR\d*[HL]M|(?:low|high)_mag_cam", "Planktivore"), (r"SPCP2?", "SPCP"), (r"SPC2?", "SPC"),
+    (r"DSPC.*|Aquascope.*|SPC-(?:0\.5|5)x", "DSPC"),
+)  # fmt: skip
+_MAGNIFICATION = r"(\d+(?:\.\d+)?x|[HL]M|low_mag|high_mag)(?:_cam)?$"
+_RAW, _MASK = "_rawcolor", "_binary"
 
 
 def detect(delivery: Delivery, telling: Telling) -> str | None:
@@ -64,29 +81,67 @@ def read(delivery: Delivery, source: Source, report: Report) -> Iterator[pd.Data
     """Chunks of rows, one per image that is named as a region, in the order of their paths."""
     settings = _Settings(delivery, report)
     labels = _labels(delivery, report)
-    paths = (f.path for f in delivery.files() if TELLING.fullmatch(posixpath.basename(f.path)))
+    other: Counter[str] = Counter()
+    first: dict[str, str] = {}
+    paths = _regions(delivery, other, first)
     while group := list(islice(paths, _ROWS_PER_CHUNK)):
-        yield _rows(group, settings, labels)
+        yield _rows(delivery, group, settings, labels)
+    for rule, message in _LEFT_OUT.items():
+        if other[rule]:
+            report(Finding(rule, "note", message, file=first[rule], count=other[rule]))
 
 
-def _rows(paths: list[str], settings: "_Settings", labels: dict[str, str]) -> pd.DataFrame:
+def _regions(delivery: Delivery, other: Counter[str], first: dict[str, str]) -> Iterator[str]:
+    """Paths of the images that are regions; the others are counted by the rule that leaves them out."""
+    for file in delivery.files():
+        base = posixpath.basename(file.path)
+        if not base.lower().endswith(IMAGE_ENDINGS):
+            continue
+        mask = posixpath.splitext(base)[0].lower().endswith(_MASK)
+        if TELLING.fullmatch(base) and not mask:
+            yield file.path
+        else:
+            rule = "spc_mask" if mask else "spc_not_a_region"
+            other[rule] += 1
+            first.setdefault(rule, file.path)
+
+
+def _rows(delivery: Delivery, paths: list[str], settings: "_Settings", labels: dict[str, str]) -> pd.DataFrame:
     path = pd.Series(paths, dtype="str")
     base = path.str.rsplit("/", n=1).str[-1]
     rows = parse_names(base)
     rows["instrument_name"] = pd.Series(pd.NA, rows.index, dtype="str")
     for pattern, model in _MODELS:
         rows["instrument_name"] = rows["instrument_name"].mask(
-            rows["instrument_name"].isna() & rows["camera"].str.fullmatch(pattern).fillna(False), model
+            rows["instrument_name"].isna() & rows["camera"].str.fullmatch(pattern, case=False).fillna(False), model
         )
+    rows["magnification"] = rows["camera"].str.extract(_MAGNIFICATION, flags=re.IGNORECASE)[0].astype("str")
     folder = path.where(path.str.contains("/", regex=False), "/" + path).str.rsplit("/", n=1).str[0]
     found = {f: settings.of(f) for f in folder.unique()}
     for name in sorted({n for entries in found.values() for n in entries}):
         rows[f"settings_{name}"] = folder.map({f: e.get(name) for f, e in found.items()}).astype("str")
     rows["class_name"] = base.map(labels).astype("str")
-    rows["aqqua_object_id"] = path.str.replace(r"\.[A-Za-z]+$", "", regex=True)
+    stem = path.str.replace(r"\.[A-Za-z]+$", "", regex=True)
+    rows["aqqua_object_id"] = stem.str.replace(rf"{_RAW}$", "", regex=True, case=False)
+    raw = stem != rows["aqqua_object_id"]
+    both = _in_both_forms(delivery, rows["aqqua_object_id"], raw)
+    rows["aqqua_variant"] = raw.map({True: "raw", False: "processed"}).astype("str").where(both)
+    rows["aqqua_rank"] = (~raw).astype("Int32").where(both)
     rows["aqqua_image_file"] = base
     rows["aqqua_path"] = path
     return with_locator(rows)
+
+
+def _in_both_forms(delivery: Delivery, identity: pd.Series, raw: "pd.Series[bool]") -> "pd.Series[bool]":
+    """Whether a region's other form, raw or processed, lies beside it."""
+
+    def there(stem: str) -> bool:
+        folder, _, name = stem.rpartition("/")
+        names = delivery.names(f"{folder}/" if folder.endswith("!") else folder)
+        return any(f"{name}{ending}".casefold() in names for ending in IMAGE_ENDINGS)
+
+    wanted = identity.where(raw, identity + _RAW)
+    return pd.Series([there(stem) for stem in wanted], identity.index, dtype="bool")
 
 
 def parse_names(base: pd.Series) -> pd.DataFrame:
@@ -143,11 +198,13 @@ def parse_settings(data: bytes) -> dict[str, str]:
     Raises:
         ValueError: it is no XML, or declares entities, which such a file never needs.
     """
+    if b"\0" in data:
+        raise ValueError("it is binary or UTF-16")
     if b"<!" in data.replace(b"<!--", b""):
         raise ValueError("it holds declarations")
     try:
         root = ET.fromstring(data)
-    except ET.ParseError as error:
+    except (ET.ParseError, LookupError) as error:  # LookupError: an encoding that nobody knows
         raise ValueError(str(error)) from None
     return {column_name(e.tag): e.text.strip() for e in root if e.text and e.text.strip() and column_name(e.tag)}
 

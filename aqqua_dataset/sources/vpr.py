@@ -27,6 +27,7 @@ import pandas as pd
 from aqqua_dataset.findings import Finding
 from aqqua_dataset.registry.models import Source
 from aqqua_dataset.sources import Report, Telling, with_locator
+from aqqua_dataset.sources.entries import LINE_END
 from aqqua_dataset.sources.names import PREFIX, from_path
 from aqqua_dataset.transfer.delivery import Delivery
 
@@ -57,12 +58,17 @@ def detect(delivery: Delivery, telling: Telling) -> str | None:
 def read(delivery: Delivery, source: Source, report: Report) -> Iterator[pd.DataFrame]:
     """Chunks of rows, hour by hour in the order of their paths; each joined with its hour's CTD."""
     paths = (f.path for f in delivery.files() if _ROI.fullmatch(posixpath.basename(f.path)))
+    said = False
     for folder, group in groupby(paths, key=lambda path: path.rpartition("/")[0] + "/"):
         where = _HOUR.fullmatch(folder)
         if where is None:
             message = "regions outside of folders d<day>/h<hour>: their day is unknown; left out"
             report(Finding("vpr_folder_unknown", "warning", message, file=folder, count=sum(1 for _ in group)))
             continue
+        if not said:
+            message = "days are counted from 0 (1 January is d000), as the R package vprr does; check one cast's date"
+            report(Finding("vpr_day_from_zero", "note", message, file=folder, value=where["day_folder"]))
+            said = True
         ctd = _read_ctd(delivery, folder.rstrip("/") + "ctd.dat", report)
         rows = _rows(pd.Series(list(group), dtype="str"), where, source, ctd)
         for start in range(0, len(rows), _ROWS_PER_CHUNK):
@@ -127,7 +133,11 @@ def _read_ctd(delivery: Delivery, path: str, report: Report) -> pd.DataFrame:
     except OSError as error:
         report(Finding("vpr_ctd_unreadable", "error", f"the CTD file can't be read ({error})", file=path))
         return parse_ctd("")[0]
-    lines, bad = parse_ctd(data.decode("latin-1"))
+    text = data.decode("latin-1")
+    lines, bad = parse_ctd(text)
+    if cut_line(text):
+        message = "the file ends inside a line; the line was left out"
+        report(Finding("vpr_ctd_cut_off", "warning", message, file=path, value=cut_line(text)[:120]))
     if len(bad):
         message = f"expected ctd<ms>: and {len(CTD)} numbers; the line was left out"
         value = str(bad.iloc[0])[:120]
@@ -138,15 +148,18 @@ def _read_ctd(delivery: Delivery, path: str, report: Report) -> pd.DataFrame:
     return lines
 
 
+def cut_line(text: str) -> str:
+    """What stands after the last line end; "" where the file ends with a line."""
+    return LINE_END.split(text)[-1].strip()
+
+
 def parse_ctd(text: str) -> tuple[pd.DataFrame, pd.Series]:
     """The lines of a CTD file, sorted by millisecond and each millisecond once, and the lines that are none.
 
     Returns:
         Columns ``ms`` (int64) and ``CTD`` (text); and the unreadable lines by their 0-based number.
     """
-    whole = pd.Series(text.splitlines(), dtype="str")
-    if text and not text.endswith(("\n", "\r")):
-        whole = whole.iloc[:-1]  # cut off inside a number, perhaps
+    whole = pd.Series(LINE_END.split(text)[:-1], dtype="str")  # the last has no end: cut off inside a number, perhaps
     parts = whole.str.extract(_LINE)
     cells = parts["cells"].str.split(",", expand=True).reindex(columns=range(len(CTD) + 1))
     numbers = cells[list(range(len(CTD)))].apply(pd.to_numeric, errors="coerce")
