@@ -228,3 +228,14 @@ def test_the_raw_image_stands_for_its_processed_forms(tmp_path: Path, monkeypatc
     assert core[row["image_id"]]["source_image_file"] == "1p.png"
     assert core[row["kept_image_id"]]["source_image_file"] == "1r.png"
     assert row["duplicate_kind"] == "variant"
+
+
+def test_delivered_columns_may_be_called_like_the_pipelines_own(tmp_path: Path) -> None:
+    header = "image_id;rank;images;reason;part;row;file;when"
+    lay(tmp_path / "in", {"t.csv": f"{header}\n7;3;2;because;1;1;1.png;2019-06-14\n", "1.png": png()})
+    mapping = {"object_id": {"column": "image_id"}, "image_file": {"column": "file"}, "datetime": {"column": "when"},
+               "label": {"column": "reason"}}  # fmt: skip
+    made = collection(tmp_path, lab(tmp_path, mapping=mapping))
+    run(made)
+    [row] = rows_of(made, "core")
+    assert (row["source_object_id"], row["label_verbatim"], row["source_image_rank"]) == ("7", "because", 0)

@@ -2,7 +2,8 @@
 
 Layout (ZooImage 1 to 3, as its R package reads them): ``<sample>+<fraction>_dat1.zim`` starts with a line ``ZI1``,
 ``ZI2`` or ``ZI3``, has sections of ``key=value`` lines (``PixelSize=0.04233`` in mm …), then ``[Data]`` and a table
-with tabs (older ones ``;``) whose first column is ``!Item``; vignettes are ``<sample>+<fraction>_<item>.jpg`` or ``.png``.
+with tabs (older ones ``;``) whose first column is ``!Item``; vignettes are ``<sample>+<fraction>_<item>.jpg`` or
+``.png``.
 ``Description.zis`` beside the archives holds tab-separated tables in sections; the line of ``[Samples]`` whose first
 column is the sample gives date, time and position, which may be empty.
 No public archive exists: checked on files of the project's own writer.
