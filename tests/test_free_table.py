@@ -115,7 +115,7 @@ def test_a_side_table_that_arrives_later_frees_the_images_without_reading_them_a
     lay(tmp_path / "in", {"t.csv": "id,file,cast\n1,1.png,c1\n2,2.png,c2\n", "1.png": png(), "2.png": png()})
     given = lab(
         tmp_path, FORM.model_copy(update={"latitude": None, "longitude": None}),
-        mapping={"object_id": {"column": "id"}, "image_file": {"column": "file"}, "date": {"column": "cast"}},
+        mapping={"object_id": {"column": "id"}, "image_file": {"column": "file"}},
         joins=[{
             "id": "casts", "location": str(tmp_path / "side"), "key": ["cast"], "to": ["cast"],
             "mapping": {
