@@ -28,6 +28,8 @@ class RealDelivery:
 
 
 REAL = [
+    RealDelivery("flowcam-meso", "flowcam", "flowcam/nerc_ceh"),
+    RealDelivery("cytosense-cyz", "cytosense", "cytosense/cyzfile_api"),
     RealDelivery("ecotaxa-import", "ecotaxa", "ecotaxa/ecotaxa_back/import_test"),
     RealDelivery("ecotaxa-doi", "ecotaxa", "ecotaxa/ecotaxa_back/ref_exports/doi"),
     RealDelivery("ifcb-old", "ifcb", "ifcb/pyifcb/data"),

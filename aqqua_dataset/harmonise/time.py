@@ -67,17 +67,18 @@ def _parsed(work: Work, candidate: Candidate, text: pd.Series) -> pd.DataFrame:
         number, _ = work.number(text)
         local = pd.to_datetime(number, unit=unit, errors="coerce")
         zone, precision = work.constant("utc_by_format"), work.constant(told)
+    elif candidate.unit:
+        zoned = "%z" in candidate.unit
+        local = pd.to_datetime(text, format=candidate.unit, errors="coerce", utc=zoned).dt.tz_localize(None)
+        zone = work.constant("offset_declared") if zoned else zone
+        precision = work.constant(next((name for part, name in _PATTERN_PRECISION if part in candidate.unit), "day"))
     else:
-        bare = text.str.replace(_OFFSET, "", regex=True)
-        local = pd.to_datetime(bare, format=candidate.unit or "ISO8601", errors="coerce")
+        local = pd.to_datetime(text.str.replace(_OFFSET, "", regex=True), format="ISO8601", errors="coerce")
         offset = text.str.extract(r"([+-])(\d{2}):?(\d{2})$")
         minutes = pd.to_numeric(offset[1]) * 60 + pd.to_numeric(offset[2])
-        with_offset = text.str.contains(_OFFSET, regex=True).fillna(False).astype(bool) & (candidate.unit == "")
+        with_offset = text.str.contains(_OFFSET, regex=True).fillna(False).astype(bool)
         local -= pd.to_timedelta(minutes.where(offset[0] != "-", -minutes).where(with_offset).fillna(0), unit="min")
         zone = zone.mask(zone.isna() & with_offset, "offset_declared")
-        if candidate.unit:
-            found = (name for part, name in _PATTERN_PRECISION if part in candidate.unit)
-            precision = work.constant(next(found, "day"))
     columns = {"text": text, "local": local.astype("datetime64[ns]"), "zone": zone, "precision": precision}
     return pd.DataFrame(columns)
 

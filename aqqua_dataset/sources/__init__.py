@@ -33,6 +33,12 @@ from aqqua_dataset.transfer.delivery import Delivery
 READERS: Mapping[str, str] = MappingProxyType(
     {
         "ifcb": "aqqua_dataset.sources.ifcb",
+        "uvp": "aqqua_dataset.sources.uvp",
+        "zooscan": "aqqua_dataset.sources.zooscan",
+        "zooimage": "aqqua_dataset.sources.zooimage",
+        "flowcam": "aqqua_dataset.sources.flowcam",
+        "cytosense": "aqqua_dataset.sources.cytosense",
+        "cytoclus": "aqqua_dataset.sources.cytoclus",
         "vpr": "aqqua_dataset.sources.vpr",
         "pi10": "aqqua_dataset.sources.pi10",
         "loki": "aqqua_dataset.sources.loki",

@@ -22,6 +22,7 @@ from aqqua_dataset.transfer.delivery import Delivery, join_inside
 
 TELLING = re.compile(r"ecotaxa.*\.(tsv|txt)", re.IGNORECASE)
 COVERS: tuple[str, ...] = ()
+_ORIGINAL = 100  # rank that EcoTaxa gives to the original of a computed vignette
 _TYPE_CELL = re.compile(r"\s*(\[\w\])?\s*")
 
 
@@ -44,7 +45,11 @@ def read(delivery: Delivery, source: Source, report: Report) -> Iterator[pd.Data
 
 
 def read_table(delivery: Delivery, path: str, report: Report) -> Iterator[pd.DataFrame]:
-    """Chunks of located rows of one EcoTaxa table; raises OSError where it can't be read."""
+    """Chunks of rows of one table.
+
+    Raises:
+        OSError: the table can't be read; the message says why.
+    """
     encoding = text.encoding_of(delivery, path)
     delivered = [c.strip().lower() for c in text.header_of(delivery, path, "\t", encoding)]
     names = text.unique_names(delivered, path, report)
@@ -53,8 +58,11 @@ def read_table(delivery: Delivery, path: str, report: Report) -> Iterator[pd.Dat
         report(Finding("not_an_image_table", "warning", message, file=path, line=1))
         return
     rows = 0
+    originals = _holds_originals(delivery, path, names, encoding)
     for chunk in text.read_delimited(delivery, path, names, "\t", encoding):
         located = _locate(delivery, path, chunk)
+        if originals:
+            located["aqqua_variant"] = _variants(located["aqqua_rank"])
         rows += len(located)
         if len(located):
             yield located
@@ -62,13 +70,34 @@ def read_table(delivery: Delivery, path: str, report: Report) -> Iterator[pd.Dat
         report(Finding("table_without_rows", "warning", "the table has a header but no rows", file=path))
 
 
+def _holds_originals(delivery: Delivery, path: str, names: list[str], encoding: str) -> bool:
+    """Whether the table has rows of rank 100: originals of vignettes that EcoTaxa computed for display."""
+    if "img_rank" not in names or not _mentions(delivery, path, str(_ORIGINAL).encode()):
+        return False
+    chunks = text.read_delimited(delivery, path, names, "\t", encoding)
+    return any((text.ranks(chunk.rows["img_rank"]) == _ORIGINAL).any() for chunk in chunks)
+
+
+def _mentions(delivery: Delivery, path: str, word: bytes) -> bool:
+    with delivery.open(path) as stream:
+        tail = b""
+        while piece := stream.read(1 << 20):
+            if word in tail + piece:
+                return True
+            tail = piece[1 - len(word) :]
+    return False
+
+
+def _variants(ranks: pd.Series) -> pd.Series:
+    return (ranks == _ORIGINAL).map({True: "raw", False: "processed"}).astype("str")
+
+
 def _locate(delivery: Delivery, path: str, chunk: text.TextChunk) -> pd.DataFrame:
     rows = chunk.rows.apply(lambda column: column.str.strip()).replace("", pd.NA)
     blank = rows.isna().all(axis=1) & (chunk.extra == "")
     rows["aqqua_line"] = chunk.lines
-    rows["aqqua_flags"] = chunk.short.map({True: "ROW_SHORT", False: ""})
+    rows["aqqua_flags"] = text.row_flags(chunk)
     rows["aqqua_value"] = chunk.extra
-    rows["aqqua_reason"] = chunk.cut.map({True: "row_cut_off"}).astype("str")
     rows = rows[~blank & ~_is_type_row(chunk)].reset_index(drop=True)
     rows["aqqua_table"] = path
     rows["aqqua_object_id"] = rows["object_id"]
@@ -79,7 +108,7 @@ def _locate(delivery: Delivery, path: str, chunk: text.TextChunk) -> pd.DataFram
     reason = pd.Series(pd.NA, rows.index, dtype="str").mask(rows["img_file_name"].isna(), "image_file_missing_in_row")
     reason = reason.mask(rows["object_id"].isna(), "object_id_missing")
     reason = reason.mask(rows["aqqua_value"] != "", "row_has_extra_cells")
-    rows["aqqua_reason"] = reason.mask(rows["aqqua_reason"].notna(), "row_cut_off")
+    rows["aqqua_reason"] = reason
     column = {"object_id_missing": "object_id", "image_file_missing_in_row": "img_file_name"}
     rows["aqqua_column"] = rows["aqqua_reason"].map(column)
     return with_locator(rows)

@@ -5,7 +5,10 @@ time or volume in the header. New style ``DYYYYMMDDTHHMMSS_IFCBnnn``: 24 columns
 ``.roi`` holds 8-bit grey pixels, row by row, ``width * height`` bytes from ``start_byte``. A region's number is
 its 1-based line in the ``.adc``; lines with width or height 0 have no image but count. The bin id is UTC. In old
 bins two lines of one trigger with overlapping rectangles are two images of one target ("stitched").
-Checked against pyifcb's test bins of 2012, 2015 and 2017 and a ClassiPyR bin of 2022.
+Class files and side tables: see ``ifcb_labels`` and ``ifcb_side``. Exported pictures ``<bin>_<5 digits>.png`` are
+stretched in contrast: beside a .roi they are processed forms of its regions, without one they stand for them.
+Checked against pyifcb's test bins of 2012, 2015 and 2017, a ClassiPyR bin of 2022 with its pictures and class files,
+and the depth table and black list of the Swedish IFCB programme.
 """
 
 import posixpath
@@ -22,10 +25,14 @@ from aqqua_dataset.findings import Finding
 from aqqua_dataset.registry.models import Source
 from aqqua_dataset.sources import Report, Telling, with_locator
 from aqqua_dataset.sources.entries import LINE_END, column_name
+from aqqua_dataset.sources.ifcb_labels import Labels
+from aqqua_dataset.sources.ifcb_side import COLUMNS as SIDE_COLUMNS
+from aqqua_dataset.sources.ifcb_side import SideTables, gps, reject_reason, volume_new, volume_old
 from aqqua_dataset.transfer.delivery import DeliveredFile, Delivery
 
 _BIN = re.compile(r"IFCB(?P<old>\d+)_\d{4}_\d{3}_\d{6}|D\d{8}T\d{6}_IFCB(?P<new>\d+)", re.ASCII)
 TELLING = re.compile(rf"(?:{_BIN.pattern})\.(?:hdr|adc|roi)", re.ASCII | re.IGNORECASE)
+_EXPORT = re.compile(r"(?P<stem>IFCB\d+_\d{4}_\d{3}_\d{6}|D\d{8}T\d{6}_IFCB\d+)_\d{5}\.png", re.ASCII)
 COVERS: tuple[str, ...] = ()
 _ENDINGS = (".hdr", ".adc", ".roi")
 _V1 = (
@@ -41,11 +48,22 @@ _V2 = (
 _WHOLE = ("trigger", "roi_x", "roi_y", "roi_width", "roi_height", "start_byte")
 _OLD_HEADER = ("temperature", "humidity", "binarize_thresh", "pmt1hv", "pmt2hv", "blob_size_thresh")
 _ENTRY = re.compile(r"\s*(.*?\S)\s*[:=]\s*(.*?)\s*")
+_ENTRY_PAIR = re.compile(r"([A-Za-z][A-Za-z ]*?)\s*=\s*(-?[\d.]+)\s*s\b")  # "run time = 1 s   inhibit time = 1 s"
 _ENTRY_BARE = re.compile(r"\s*(\D*?[^\W\d])\s+(-?[\d.]+)\s*")  # "syringe number 75"
 _ROWS_PER_CHUNK = 5_000
 _MOST_CELLS = 64  # of a line; real ones have up to 26
 _MOST_PIXELS_ASIDE = 65_535
 _PADDING_BYTES = 2  # of an old .roi without regions
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What lies beside the bins of a delivery: class files, side tables, exported pictures (folders by bin)."""
+
+    delivery: Delivery
+    labels: Labels
+    side: SideTables
+    exports: dict[str, set[str]]
 
 
 @dataclass(frozen=True)
@@ -74,9 +92,10 @@ def detect(delivery: Delivery, telling: Telling) -> str | None:
 
 def read(delivery: Delivery, source: Source, report: Report) -> Iterator[pd.DataFrame]:
     """Chunks of rows, bin by bin in the order of their paths; small bins share a chunk."""
+    beside = Beside(delivery, Labels(delivery, report), SideTables(delivery, report), _exports(delivery))
     waiting: list[pd.DataFrame] = []
     for found in _bins(delivery, report):
-        rows = _read_bin(delivery, found, report)
+        rows = _read_bin(beside, found, report)
         if rows is not None:
             waiting.append(rows)
         if sum(map(len, waiting)) >= _ROWS_PER_CHUNK:
@@ -84,6 +103,17 @@ def read(delivery: Delivery, source: Source, report: Report) -> Iterator[pd.Data
             waiting = []
     if waiting:
         yield with_locator(pd.concat(waiting, ignore_index=True))
+    beside.labels.report_unused()
+
+
+def _exports(delivery: Delivery) -> dict[str, set[str]]:
+    """Folders that hold exported pictures, by bin."""
+    found: dict[str, set[str]] = {}
+    for file in delivery.files():
+        folder, _, name = file.path.rpartition("/")
+        if match := _EXPORT.fullmatch(name):
+            found.setdefault(match["stem"], set()).add(folder)
+    return found
 
 
 def _stem(path: str) -> str | None:
@@ -113,8 +143,9 @@ def _parts(delivery: Delivery, report: Report) -> Iterator[tuple[str, str, Deliv
             yield key, ending.lower(), file
 
 
-def _read_bin(delivery: Delivery, found: Bin, report: Report) -> pd.DataFrame | None:
+def _read_bin(beside: Beside, found: Bin, report: Report) -> pd.DataFrame | None:
     """The rows of one bin, or None with a finding."""
+    delivery = beside.delivery
     if not any(found.sizes.values()):
         message = "all files of the bin are empty (0 bytes)"
         report(Finding("ifcb_bin_zero_bytes", "warning", message, file=found.place + found.stem))
@@ -127,7 +158,8 @@ def _read_bin(delivery: Delivery, found: Bin, report: Report) -> pd.DataFrame | 
         report(Finding("ifcb_adc_missing", "error", message, file=adc))
         return None
     text = _text(delivery, adc, report)
-    rows = _regions(found, text, report) if text is not None else pd.DataFrame()
+    adc_lines = _adc_lines(found, text) if text is not None else pd.DataFrame()
+    rows = _regions(found, adc_lines, text, report) if text is not None else pd.DataFrame()
     if rows.empty:
         if text is not None:
             report(Finding("ifcb_bin_without_rois", "note", "the bin holds no region", file=adc))
@@ -135,7 +167,63 @@ def _read_bin(delivery: Delivery, found: Bin, report: Report) -> pd.DataFrame | 
     if ".roi" not in found.paths:
         message = f"the .roi is missing: {len(rows)} regions have no pixels"
         report(Finding("ifcb_roi_file_missing", "error", message, file=found.path(".roi")))
-    return _located(found, rows, header)
+    of_bin = _of_bin(beside, found, adc_lines, header, report)
+    located = _located(found, rows, of_bin)
+    labelled = pd.concat([located, beside.labels.of(found.stem, rows.index).reset_index(drop=True)], axis=1)
+    return _with_exports(beside, found, labelled)
+
+
+def _of_bin(
+    beside: Beside, found: Bin, adc: pd.DataFrame, header: dict[str, str], report: Report
+) -> dict[str, str | None]:
+    """What holds for every region of the bin: its id, time, header, position, depth, volume; why it is no data."""
+    match = _BIN.fullmatch(found.stem)
+    time = _time(found)
+    side = beside.side.of(found.stem)
+    fix = gps(header, time)
+    if "gps_stale_fix" in fix:
+        message = f"the header's GPS fix isn't within an hour of the bin's time {time}; its position is not used"
+        report(Finding("ifcb_gps_stale", "warning", message, file=found.path(".hdr"), value=fix["gps_stale_fix"]))
+    volume = volume_old(adc, found.stem) if found.old else volume_new(header, _last(adc))
+    refused = reject_reason(side, header)
+    return {
+        "bin": found.stem,
+        "bin_time": time,
+        "roi_file": f"{found.stem}.roi",
+        "instrument_name": "IFCB",
+        "instrument_number": match and (match["old"] or match["new"]),
+        "volume_analysed_ml": None if volume is None else f"{volume:.6g}",
+        **{name: side.get(name) for name in SIDE_COLUMNS},
+        **{name: fix.get(name) for name in ("gps_latitude", "gps_longitude", "gps_stale_fix")},
+        "aqqua_flags": "IFCB_GPS_STALE" if "gps_stale_fix" in fix else "",
+        "aqqua_reason": refused[0] if refused else None,
+        "aqqua_value": refused[1] if refused else None,
+        **{f"hdr_{key}": value for key, value in header.items()},
+    }
+
+
+def _last(adc: pd.DataFrame) -> dict[str, str]:
+    return {} if adc.empty else adc.iloc[-1].dropna().to_dict()
+
+
+def _with_exports(beside: Beside, found: Bin, rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows, and after them those of exported pictures, which replace the regions when there is no .roi."""
+    there: dict[str, str] = {}
+    for folder in sorted(beside.exports.get(found.stem, ())):
+        names = beside.delivery.names(folder)
+        there = {n: p for n, p in names.items() if n.startswith(f"{found.stem}_")} | there
+    path = (rows["aqqua_image_file"] + ".png").map(there).astype("str")
+    pictures = rows[path.notna()].copy()
+    if pictures.empty:
+        return rows
+    pictures["aqqua_path"] = path[path.notna()]
+    pictures["aqqua_image_file"] += ".png"
+    nothing = ["aqqua_offset", "aqqua_width", "aqqua_height", "aqqua_rank"]
+    pictures[nothing] = pd.DataFrame(pd.NA, pictures.index, nothing, dtype="Int64")
+    if ".roi" not in found.paths:
+        return pd.concat([rows[path.isna()], pictures])
+    raw = rows.assign(aqqua_variant=path.notna().map({True: "raw", False: None}))
+    return pd.concat([raw, pictures.assign(aqqua_variant="processed")])
 
 
 def _text(delivery: Delivery, path: str, report: Report) -> str | None:
@@ -146,15 +234,24 @@ def _text(delivery: Delivery, path: str, report: Report) -> str | None:
         return None
 
 
-def _regions(found: Bin, text: str, report: Report) -> pd.DataFrame:
+def _lines(text: str) -> dict[int, str]:
+    """Lines that aren't empty by their 1-based number."""
+    stripped = (line.strip() for line in LINE_END.split(text))
+    return {number: line for number, line in enumerate(stripped, start=1) if line}
+
+
+def _adc_lines(found: Bin, text: str) -> pd.DataFrame:
+    """Cells of all .adc lines as text, with the line as index."""
+    return _table(_lines(text), _V1 if found.old else _V2, complete=text.endswith(("\r", "\n")))
+
+
+def _regions(found: Bin, table: pd.DataFrame, text: str, report: Report) -> pd.DataFrame:
     """Cells of the .adc lines that have a region, as text, with the line as index; bad lines are reported.
 
     Columns named as in ``_WHOLE`` with an underscore before hold the same as whole numbers.
     """
     names: Sequence[str] = _V1 if found.old else _V2
-    stripped = (line.strip() for line in LINE_END.split(text))
-    lines = {number: line for number, line in enumerate(stripped, start=1) if line}
-    table = _table(lines, names, complete=text.endswith(("\r", "\n")))
+    lines = _lines(text)
     numbers = table[list(_WHOLE)].apply(pd.to_numeric, errors="coerce").astype("float64")
     whole = (numbers == numbers.round()).all(axis=1) & (numbers.abs() < 2**53).all(axis=1)
     size = numbers[["roi_width", "roi_height"]]
@@ -195,7 +292,7 @@ def _report_bad_lines(found: Bin, bad: dict[int, str], width: int, report: Repor
     )  # fmt: skip
 
 
-def _located(found: Bin, rows: pd.DataFrame, header: dict[str, str]) -> pd.DataFrame:
+def _located(found: Bin, rows: pd.DataFrame, of_bin: dict[str, str | None]) -> pd.DataFrame:
     line = rows.index.to_series()
     target = found.stem + "_" + line.astype("str").str.pad(5, fillchar="0")
     second = _is_second_of_pair(found, rows)
@@ -211,18 +308,11 @@ def _located(found: Bin, rows: pd.DataFrame, header: dict[str, str]) -> pd.DataF
         "aqqua_offset": rows["_start_byte"],
         "aqqua_width": rows["_roi_width"],
         "aqqua_height": rows["_roi_height"],
-        "aqqua_flags": (flags + _overlap(rows).map({True: "IFCB_ROI_OVERLAP", False: ""})).str.strip(),
     }
-    match = _BIN.fullmatch(found.stem)
-    of_bin = {
-        "bin": found.stem,
-        "bin_time": _time(found),
-        "roi_file": f"{found.stem}.roi",
-        "instrument_number": match and (match["old"] or match["new"]),
-        **{f"hdr_{key}": value for key, value in header.items()},
-    }
+    flags += _overlap(rows).map({True: "IFCB_ROI_OVERLAP ", False: ""}) + str(of_bin["aqqua_flags"])
+    of_bin = of_bin | {"aqqua_flags": None}
     same = {name: pd.array([value], dtype="str").repeat(len(rows)) for name, value in of_bin.items()}
-    added = pd.DataFrame(locator | {"target": target} | same, index=rows.index)
+    added = pd.DataFrame(same | {"aqqua_flags": flags.str.strip()} | locator | {"target": target}, index=rows.index)
     return pd.concat([rows.drop(columns=[f"_{name}" for name in _WHOLE]), added], axis=1).reset_index(drop=True)
 
 
@@ -287,6 +377,10 @@ def _old_entries(text: str) -> dict[str, str]:
 def _new_entries(text: str) -> dict[str, str]:
     entries = {}
     for line in LINE_END.split(text):
+        pairs = _ENTRY_PAIR.findall(line)
+        if len(pairs) > 1:
+            entries.update({column_name(key): value for key, value in pairs})
+            continue
         match = _ENTRY.fullmatch(line) or _ENTRY_BARE.fullmatch(line)
         name = column_name(match[1]) if match else ""
         if match and name and match[2]:

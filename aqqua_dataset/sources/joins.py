@@ -103,7 +103,7 @@ def _table_rows(
             report(Finding("mapped_column_missing", "error", message, file=path, line=1, value=missing))
             return
         for chunk in chunks(names):
-            rows = chunk.rows.loc[~chunk.cut, columns].apply(lambda column: column.astype("str").str.strip())
+            rows = chunk.rows[columns].apply(lambda column: column.astype("str").str.strip())
             yield privacy.blot_frame(rows.replace("", pd.NA).astype("str"), keep=[])
 
 

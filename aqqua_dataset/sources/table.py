@@ -140,7 +140,7 @@ def _locate(delivery: Delivery, path: str, source: Source, folders: list[str], c
         file = identity
     reason = pd.Series(pd.NA, rows.index, dtype="str")
     reason = reason.mask(file.isna(), "image_file_missing_in_row").mask(identity.isna(), "object_id_missing")
-    reason = reason.mask(chunk.extra != "", "row_has_extra_cells").mask(chunk.cut, "row_cut_off")
+    reason = reason.mask(chunk.extra != "", "row_has_extra_cells")
     columns = {f"{name}_missing": c.column for name, c in source.mapping.items()}
     columns["image_file_missing_in_row"] = columns.get("image_file_missing", columns.get("object_id_missing", ""))
     locator = {
@@ -150,7 +150,7 @@ def _locate(delivery: Delivery, path: str, source: Source, folders: list[str], c
         "aqqua_table": path,
         "aqqua_line": chunk.lines,
         "aqqua_path": _paths(delivery, path, folders, file),
-        "aqqua_flags": chunk.short.map({True: "ROW_SHORT", False: ""}),
+        "aqqua_flags": text.row_flags(chunk),
         "aqqua_reason": reason,
         "aqqua_column": reason.map(columns),
         "aqqua_value": chunk.extra,

@@ -4,7 +4,7 @@ import codecs
 import csv
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import count, islice
 from typing import IO
 
@@ -33,7 +33,8 @@ class TextChunk:
         lines: 1-based line of each row.
         short: whether each row had fewer cells than the header.
         extra: for rows with more cells than the header: the cells beyond it, else "".
-        cut: whether the file ends inside the row: it is short, the last, and has no line end.
+        cut: whether the file ends inside the row: it is short, the last, and has no line end. Its last cell may be
+            a fragment and is left out.
     """
 
     rows: pd.DataFrame
@@ -41,6 +42,13 @@ class TextChunk:
     short: pd.Series
     extra: pd.Series
     cut: pd.Series
+
+
+def row_flags(chunk: TextChunk) -> pd.Series:
+    """Flags of each row that come from its number of cells."""
+    return chunk.cut.map({True: "ROW_CUT_OFF", False: ""}).where(
+        chunk.cut, chunk.short.map({True: "ROW_SHORT", False: ""})
+    )
 
 
 class _Watched:
@@ -196,7 +204,7 @@ def _chunks(
     the batch it gives. A cell with line breaks makes the lines of the rows below it run ahead of their numbers.
     """
     row = line = 2
-    waiting: TextChunk | None = None
+    waiting: tuple[list[str], _Integers] | None = None
     while True:
         batch = next(batches, None)
         good = 0 if batch is None else batch.num_rows
@@ -212,16 +220,15 @@ def _chunks(
         lines = line + np.arange(end - row) + breaks.cumsum() - breaks
         row, line = end, line + end - row + int(breaks.sum())
         if waiting is not None and (batch is not None or taken):
-            yield waiting
+            yield _odd_rows(*waiting, names, delimiter)
             waiting = None
         if batch is not None:
             yield _good_rows(batch, lines[here])
         if taken:  # held back until it is known whether they are the last rows
-            waiting = _odd_rows(list(taken.values()), lines[there], names, delimiter)
+            waiting = list(taken.values()), lines[there]
         if batch is None:
             if waiting is not None:
-                last = waiting.lines.eq(waiting.lines.max()) & waiting.short & (not watched.ends_with_a_line)
-                yield replace(waiting, cut=last)
+                yield _odd_rows(*waiting, names, delimiter, unfinished=not watched.ends_with_a_line)
             return
 
 
@@ -243,10 +250,23 @@ def _good_rows(batch: pa.RecordBatch, lines: _Integers) -> TextChunk:
     return TextChunk(rows, pd.Series(lines), no, none, no)
 
 
-def _odd_rows(texts: list[str], lines: _Integers, names: list[str], delimiter: str) -> TextChunk:
-    """Rows whose number of cells differs from the header's: short ones filled up, long ones cut."""
+def _odd_rows(
+    texts: list[str], lines: _Integers, names: list[str], delimiter: str, *, unfinished: bool = False
+) -> TextChunk:
+    """Rows whose number of cells differs from the header's: short ones filled up, long ones cut.
+
+    Args:
+        texts: the rows.
+        lines: their 1-based lines.
+        names: the columns.
+        delimiter: one character.
+        unfinished: whether the file ends in the last of them, without a line end.
+    """
     cells = [next(csv.reader([text], delimiter=delimiter), []) for text in texts]
     width = len(names)
+    cut = [False] * len(cells)
+    if unfinished and len(cells[-1]) < width:
+        cells[-1], cut[-1] = cells[-1][:-1], True
     rows = pd.DataFrame([(c + [""] * width)[:width] for c in cells], columns=names, dtype="str")
     extra = ["\t".join(c[width:]).strip() for c in cells]
     return TextChunk(
@@ -254,5 +274,5 @@ def _odd_rows(texts: list[str], lines: _Integers, names: list[str], delimiter: s
         pd.Series(lines),
         pd.Series([len(c) < width for c in cells], dtype="bool"),
         pd.Series(extra, dtype="str"),
-        pd.Series(False, range(len(rows))),
+        pd.Series(cut, dtype="bool"),
     )

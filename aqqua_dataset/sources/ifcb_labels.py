@@ -1,0 +1,147 @@
+"""Class files of IFCB bins: a classifier's (.csv, .h5, .mat version 1) and a person's (.mat of the manual tool).
+
+Layouts (from ClassiPyR and iRfcb, files of 2022 and 2023):
+
+* ``<bin>.csv``: ``file_name,class_name,class_name_auto,score``; ``class_name`` is thresholded.
+* ``<bin>_class*.h5``: ``roi_numbers``, ``class_name`` (thresholded), ``class_name_auto``, ``output_scores`` (regions x
+  classes).
+* ``<bin>_class_v1.mat``: ``roinum, TBclass, TBclass_above_threshold, TBscores``.
+* ``<bin>.mat``: ``classlist`` (region number, index of the person's class, index of the classifier's; NaN is none;
+  indices count from 1 in ``class2use_manual``).
+
+``unclassified`` is no class. Only MATLAB files up to version 7 are read, which is what these tools write.
+"""
+
+import csv
+import io
+import posixpath
+import re
+from collections.abc import Callable
+from typing import Any
+
+import h5py
+import numpy as np
+import pandas as pd
+import scipy.io
+
+from aqqua_dataset.findings import Finding
+from aqqua_dataset.sources import Report
+from aqqua_dataset.sources.entries import decode
+from aqqua_dataset.transfer.delivery import Delivery
+
+_FILE = re.compile(
+    r"(?P<stem>IFCB\d+_\d{4}_\d{3}_\d{6}|D\d{8}T\d{6}_IFCB\d+)(?P<kind>_class\w*)?\.(?P<ending>csv|h5|mat)", re.ASCII
+)
+#: Columns of a label file, by region number.
+COLUMNS = ("class_name", "class_name_auto", "class_score", "class_manual")
+_NONE = ("unclassified", "")
+
+
+class Labels:
+    """The class files of a delivery by bin; each is read when its bin is."""
+
+    def __init__(self, delivery: Delivery, report: Report) -> None:
+        """Notes where the class files lie."""
+        self._delivery, self._report = delivery, report
+        self._paths: dict[str, list[str]] = {}
+        for file in delivery.files():
+            if match := _FILE.fullmatch(posixpath.basename(file.path)):
+                self._paths.setdefault(match["stem"], []).append(file.path)
+        self.unused = set(self._paths)
+
+    def of(self, stem: str, regions: "pd.Index[int]") -> pd.DataFrame:
+        """Columns ``COLUMNS`` and ``class_status`` for the regions of a bin, as text; null where there is no label."""
+        result = pd.DataFrame({c: pd.Series(pd.NA, regions, dtype="str") for c in COLUMNS}, index=regions)
+        self.unused.discard(stem)
+        for path in self._paths.get(stem, ()):
+            found = self._read(path)
+            if found is None:
+                continue
+            self._report_strangers(path, found, regions)
+            for column in found:
+                result[column] = result[column].fillna(found[column].reindex(regions))
+        for column in ("class_name", "class_manual"):
+            result[column] = result[column].mask(result[column].isin(_NONE))
+        status = pd.Series("predicted", regions, dtype="str").where(result["class_name"].notna())
+        result["class_status"] = status.mask(result["class_manual"].notna(), "validated")
+        return result
+
+    def report_unused(self) -> None:
+        """Reports class files whose bin isn't in the delivery."""
+        if self.unused:
+            first = self._paths[min(self.unused)][0]
+            message = "class files without their bin: the labels can't be used"
+            self._report(Finding("ifcb_labels_without_bin", "warning", message, file=first, count=len(self.unused)))
+
+    def _read(self, path: str) -> pd.DataFrame | None:
+        read = {".csv": read_csv, ".h5": read_h5, ".mat": read_mat}[posixpath.splitext(path)[1].lower()]
+        try:
+            return _checked(read, self._delivery.read(path))
+        except OSError as error:
+            self._report(Finding("ifcb_labels_unreadable", "warning", f"no readable class file ({error})", file=path))
+            return None
+
+    def _report_strangers(self, path: str, found: pd.DataFrame, regions: "pd.Index[int]") -> None:
+        strangers = found.index[~found.index.isin(regions) & found.notna().any(axis=1)]
+        if len(strangers):
+            message = "labels of regions that the bin doesn't have an image of; not used"
+            value = str(int(strangers[0]))
+            self._report(
+                Finding("ifcb_label_without_region", "note", message, file=path, value=value, count=len(strangers))
+            )
+
+
+def _checked(read: Callable[[bytes], pd.DataFrame], data: bytes) -> pd.DataFrame:
+    """The labels by region number, each number once.
+
+    Raises:
+        OSError: the file isn't what its name says.
+    """
+    try:
+        table = read(data)
+    except Exception as error:  # on damaged bytes the HDF5 and MATLAB libraries raise whatever they run into
+        raise OSError(f"{type(error).__name__}: {error}"[:200]) from error
+    return table[~table.index.duplicated()].astype("str")
+
+
+def read_csv(data: bytes) -> pd.DataFrame:
+    """A class ``.csv``: ``class_name``, ``class_name_auto`` and ``class_score`` by region number."""
+    rows = list(csv.DictReader(io.StringIO(decode(data), newline="")))
+    numbers = [re.search(r"_(\d{5})\.", row["file_name"] or "") for row in rows]
+    chosen = [(int(number[1]), row) for number, row in zip(numbers, rows, strict=True) if number]
+    columns = {"class_name": "class_name", "class_name_auto": "class_name_auto", "class_score": "score"}
+    values = {name: [row[column] or None for _, row in chosen] for name, column in columns.items()}
+    return pd.DataFrame(values, index=[number for number, _ in chosen], dtype="str")
+
+
+def read_h5(data: bytes) -> pd.DataFrame:
+    """A class ``.h5``, as ``read_csv``."""
+    with h5py.File(io.BytesIO(data)) as file:
+        names = {c: [v.decode() for v in file[c][()]] for c in ("class_name", "class_name_auto")}
+        numbers = file["roi_numbers"][()].astype(int)
+        scores = file["output_scores"][()].max(axis=1)
+    return pd.DataFrame(names | {"class_score": [f"{s:.6g}" for s in scores]}, index=numbers)
+
+
+def read_mat(data: bytes) -> pd.DataFrame:
+    """A ``.mat`` of a classifier, as ``read_csv``, or of the manual tool: ``class_manual`` by region number."""
+    content = scipy.io.loadmat(io.BytesIO(data))
+    if "classlist" in content:
+        return _manual(content)
+    numbers = content["roinum"].ravel().astype(int)
+    names = {"class_name": "TBclass_above_threshold", "class_name_auto": "TBclass"}
+    values = {name: _texts(content[key]) for name, key in names.items()}
+    scores = np.nanmax(content["TBscores"], axis=1)
+    return pd.DataFrame(values | {"class_score": [f"{s:.6g}" for s in scores]}, index=numbers)
+
+
+def _manual(content: dict[str, Any]) -> pd.DataFrame:
+    listed = pd.DataFrame(content["classlist"][:, :2], columns=["number", "index"]).dropna(subset=["number"])
+    names = pd.Series(_texts(content["class2use_manual"]))
+    chosen = (listed["index"] - 1).map(names)
+    return pd.DataFrame({"class_manual": chosen.to_numpy()}, index=listed["number"].astype(int))
+
+
+def _texts(cells: Any) -> list[str | None]:
+    """Texts of a MATLAB cell array."""
+    return [str(np.ravel(cell)[0]) if np.size(cell) else None for cell in np.ravel(cells)]
