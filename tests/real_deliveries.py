@@ -34,4 +34,6 @@ REAL = [
     RealDelivery("ecotaxa-doi", "ecotaxa", "ecotaxa/ecotaxa_back/ref_exports/doi"),
     RealDelivery("ifcb-old", "ifcb", "ifcb/pyifcb/data"),
     RealDelivery("ifcb-new", "ifcb", "ifcb/classipyr"),
+    RealDelivery("pi10", "pi10", "plankton_imager/cefas"),
+    RealDelivery("planktivore", "spc", "planktivore/mbari_aidata"),
 ]
