@@ -290,8 +290,9 @@ def test_zooscan_values_are_those_of_the_pid(made: Made, real_data: Path) -> Non
 
 
 def test_side_tables_of_the_swedish_programme_place_a_bin(made: Made, real_data: Path, tmp_path: Path) -> None:
-    depths = list(csv.DictReader((real_data / "ifcb/nodc_sweden/tangesund_depthdata.csv").open()))
-    blacklist = list(csv.DictReader((real_data / "ifcb/nodc_sweden/sample_blacklist.tsv").open(), delimiter="\t"))
+    depths = list(csv.DictReader((real_data / "ifcb/nodc_sweden/tangesund_depthdata.csv").read_text().splitlines()))
+    blacklisted = (real_data / "ifcb/nodc_sweden/sample_blacklist.tsv").read_text()
+    blacklist = list(csv.DictReader(blacklisted.splitlines(), delimiter="\t"))
     day = next(row["sample"] for row in blacklist if len(row["sample"]) == 9)
     bins = {depths[0]["sample"]: depths[0]["depth"], f"{day}T101010_IFCB134": None}
     shutil.copytree(real_data / "ifcb/nodc_sweden", tmp_path / "in")
