@@ -12,9 +12,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 import scipy.io
-from writers.pictures import pixels
 
 from aqqua_dataset.demo.ifcb import Line, write_ifcb_bin
+from writers.pictures import pixels
 
 PER_BIN = 500
 _START = dt.datetime(2023, 5, 1, tzinfo=dt.UTC)
