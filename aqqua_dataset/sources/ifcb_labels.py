@@ -71,7 +71,7 @@ class Labels:
         """Reports class files whose bin isn't in the delivery."""
         if self.unused:
             first = self._paths[min(self.unused)][0]
-            message = "class files without their bin: the labels can't be used"
+            message = "class files whose bin isn't there or has no region: the labels can't be used"
             self._report(Finding("ifcb_labels_without_bin", "warning", message, file=first, count=len(self.unused)))
 
     def _read(self, path: str, stem: str) -> pd.DataFrame | None:

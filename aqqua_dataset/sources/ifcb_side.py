@@ -89,18 +89,14 @@ def _entries(delivery: Delivery, path: str, report: Report) -> Iterator[tuple[st
                 rows = chunk.rows.loc[~chunk.cut, [key, *known]].apply(lambda c: c.str.strip())
                 for told, *cells in rows.fillna("").itertuples(index=False, name=None):
                     if match := _BIN.search(told) or _START.fullmatch(told):
-                        values = {_VALUES[n]: v for n, v in zip(known, cells, strict=True) if v}
-                        yield (
-                            match[0],
-                            values | ({_REASON: values.get(_REASON, "no reason")} if _LISTED in known else {}),
-                        )
+                        unsaid = {_REASON: "no reason told"} if _LISTED in known else {}
+                        yield match[0], unsaid | {_VALUES[n]: v for n, v in zip(known, cells, strict=True) if v}
                     elif told:
                         strangers.append(told)
     except OSError as error:
         if known:  # else it is no table of ours
-            report(
-                Finding("ifcb_side_unreadable", "warning", f"the table can't be read to its end ({error})", file=path)
-            )
+            message = f"the table can't be read to its end ({error})"
+            report(Finding("ifcb_side_unreadable", "warning", message, file=path))
     if strangers:
         message = "lines of a side table that name neither a bin nor the beginning of a bin id; not used"
         report(Finding("ifcb_side_line_unknown", "note", message, file=path, value=strangers[0], count=len(strangers)))
