@@ -322,7 +322,7 @@ def test_real_pictures_are_stretched_forms_of_their_regions(real_data: Path) -> 
             continue
         assert not np.array_equal(shown, region)
         by_grey = pd.DataFrame({"raw": region.ravel(), "shown": shown.ravel()}).groupby("raw")["shown"]
-        assert (by_grey.nunique() == 1).all()  # one grey becomes one grey, brighter ones brighter ones
+        assert (by_grey.min() == by_grey.max()).all()  # one grey becomes one grey, brighter ones brighter ones
         assert by_grey.first().is_monotonic_increasing
 
 
