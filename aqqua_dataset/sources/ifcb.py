@@ -13,9 +13,11 @@ and the depth table and black list of the Swedish IFCB programme.
 
 import posixpath
 import re
+import sys
+from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from operator import itemgetter
 
@@ -24,15 +26,17 @@ import pandas as pd
 from aqqua_dataset.findings import Finding
 from aqqua_dataset.registry.models import Source
 from aqqua_dataset.sources import Report, Telling, with_locator
-from aqqua_dataset.sources.entries import LINE_END, column_name
+from aqqua_dataset.sources.entries import LINE_END
+from aqqua_dataset.sources.ifcb_header import OLD, new_entries, old_entries
 from aqqua_dataset.sources.ifcb_labels import Labels
 from aqqua_dataset.sources.ifcb_side import COLUMNS as SIDE_COLUMNS
-from aqqua_dataset.sources.ifcb_side import SideTables, gps, reject_reason, volume_new, volume_old
+from aqqua_dataset.sources.ifcb_side import SideTables, gps, reject_reason
+from aqqua_dataset.sources.ifcb_volume import is_possible, volume_new, volume_old
 from aqqua_dataset.transfer.delivery import DeliveredFile, Delivery
 
-_BIN = re.compile(r"IFCB(?P<old>\d+)_\d{4}_\d{3}_\d{6}|D\d{8}T\d{6}_IFCB(?P<new>\d+)", re.ASCII)
+_BIN = re.compile(r"IFCB(?P<old>\d{1,6})_\d{4}_\d{3}_\d{6}|D\d{8}T\d{6}_IFCB(?P<new>\d{1,6})", re.ASCII)
 TELLING = re.compile(rf"(?:{_BIN.pattern})\.(?:hdr|adc|roi)", re.ASCII | re.IGNORECASE)
-_EXPORT = re.compile(r"(?P<stem>IFCB\d+_\d{4}_\d{3}_\d{6}|D\d{8}T\d{6}_IFCB\d+)_\d{5}\.png", re.ASCII)
+_EXPORT = re.compile(r"(?P<stem>IFCB\d+_\d{4}_\d{3}_\d{6}|D\d{8}T\d{6}_IFCB\d+)_(?P<number>\d{5})\.png", re.ASCII)
 COVERS: tuple[str, ...] = ()
 _ENDINGS = (".hdr", ".adc", ".roi")
 _V1 = (
@@ -46,10 +50,6 @@ _V2 = (
     "comparator_out", "start_point", "signal_length", "status", "run_time", "inhibit_time",
 )  # fmt: skip
 _WHOLE = ("trigger", "roi_x", "roi_y", "roi_width", "roi_height", "start_byte")
-_OLD_HEADER = ("temperature", "humidity", "binarize_thresh", "pmt1hv", "pmt2hv", "blob_size_thresh")
-_ENTRY = re.compile(r"\s*(.*?\S)\s*[:=]\s*(.*?)\s*")
-_ENTRY_PAIR = re.compile(r"([A-Za-z][A-Za-z ]*?)\s*=\s*(-?[\d.]+)\s*s\b")  # "run time = 1 s   inhibit time = 1 s"
-_ENTRY_BARE = re.compile(r"\s*(\D*?[^\W\d])\s+(-?[\d.]+)\s*")  # "syringe number 75"
 _ROWS_PER_CHUNK = 5_000
 _MOST_CELLS = 64  # of a line; real ones have up to 26
 _MOST_PIXELS_ASIDE = 65_535
@@ -58,12 +58,18 @@ _PADDING_BYTES = 2  # of an old .roi without regions
 
 @dataclass(frozen=True)
 class Beside:
-    """What lies beside the bins of a delivery: class files, side tables, exported pictures (folders by bin)."""
+    """What lies beside the bins of a delivery: class files, side tables, exported pictures by bin and folder."""
 
     delivery: Delivery
     labels: Labels
     side: SideTables
-    exports: dict[str, set[str]]
+    exports: "dict[str, dict[str, array[int]]]"
+    repeated: dict[str, Finding] = field(default_factory=dict)
+
+    def tell(self, finding: Finding) -> None:
+        """Notes what may be found in every bin: it is reported once, with the first bin and the number of bins."""
+        before = self.repeated.get(finding.rule)
+        self.repeated[finding.rule] = replace(before, count=before.count + 1) if before else finding
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,12 @@ class Bin:
     def old(self) -> bool:
         """Whether the bin is of an instrument of the first generation."""
         return self.stem.startswith("IFCB")
+
+    @property
+    def instrument(self) -> str:
+        """The instrument's number as the id writes it."""
+        match = _BIN.fullmatch(self.stem)
+        return "".join(match.groups("")) if match else ""
 
     def path(self, ending: str) -> str:
         """Where the file is, or would be if it had been delivered."""
@@ -104,15 +116,18 @@ def read(delivery: Delivery, source: Source, report: Report) -> Iterator[pd.Data
     if waiting:
         yield with_locator(pd.concat(waiting, ignore_index=True))
     beside.labels.report_unused()
+    for finding in beside.repeated.values():
+        report(finding)
 
 
-def _exports(delivery: Delivery) -> dict[str, set[str]]:
-    """Folders that hold exported pictures, by bin."""
-    found: dict[str, set[str]] = {}
+def _exports(delivery: Delivery) -> "dict[str, dict[str, array[int]]]":
+    """Numbers of the regions whose exported picture lies in a folder, by bin and folder; 4 bytes each."""
+    found: dict[str, dict[str, array[int]]] = {}
     for file in delivery.files():
-        folder, _, name = file.path.rpartition("/")
-        if match := _EXPORT.fullmatch(name):
-            found.setdefault(match["stem"], set()).add(folder)
+        split = file.path.rfind("/") + 1
+        if match := _EXPORT.fullmatch(file.path[split:]):
+            folders = found.setdefault(match["stem"], {})
+            folders.setdefault(sys.intern(file.path[:split]), array("L")).append(int(match["number"]))
     return found
 
 
@@ -167,61 +182,63 @@ def _read_bin(beside: Beside, found: Bin, report: Report) -> pd.DataFrame | None
     if ".roi" not in found.paths:
         message = f"the .roi is missing: {len(rows)} regions have no pixels"
         report(Finding("ifcb_roi_file_missing", "error", message, file=found.path(".roi")))
-    of_bin = _of_bin(beside, found, adc_lines, header, report)
+    of_bin = _of_bin(beside, found, adc_lines, header)
     located = _located(found, rows, of_bin)
     labelled = pd.concat([located, beside.labels.of(found.stem, rows.index).reset_index(drop=True)], axis=1)
     return _with_exports(beside, found, labelled)
 
 
-def _of_bin(
-    beside: Beside, found: Bin, adc: pd.DataFrame, header: dict[str, str], report: Report
-) -> dict[str, str | None]:
+def _of_bin(beside: Beside, found: Bin, adc: pd.DataFrame, header: dict[str, str]) -> dict[str, str | None]:
     """What holds for every region of the bin: its id, time, header, position, depth, volume; why it is no data."""
-    match = _BIN.fullmatch(found.stem)
     time = _time(found)
     side = beside.side.of(found.stem)
     fix = gps(header, time)
+    flags = []
     if "gps_stale_fix" in fix:
-        message = f"the header's GPS fix isn't within an hour of the bin's time {time}; its position is not used"
-        report(Finding("ifcb_gps_stale", "warning", message, file=found.path(".hdr"), value=fix["gps_stale_fix"]))
-    volume = volume_old(adc, found.stem) if found.old else volume_new(header, _last(adc))
-    refused = reject_reason(side, header)
+        flags.append("IFCB_GPS_STALE")
+        message = "the header's GPS fix isn't within an hour of the bin's time; its position is not used"
+        beside.tell(Finding("ifcb_gps_stale", "warning", message, file=found.path(".hdr"), value=fix["gps_stale_fix"]))
+    volume = volume_old(adc, found.stem) if found.old else volume_new(header, adc, int(found.instrument))
+    if volume is not None and not is_possible(volume):
+        flags.append("IFCB_VOLUME_INVALID")
+        message = "the bin's times give a volume that no syringe holds, in mL; it is left out"
+        beside.tell(Finding("ifcb_volume_invalid", "warning", message, file=found.path(".adc"), value=f"{volume:.6g}"))
+        volume = None
+    reason, column, value = reject_reason(side, header) or (None, None, None)
     return {
         "bin": found.stem,
         "bin_time": time,
         "roi_file": f"{found.stem}.roi",
         "instrument_name": "IFCB",
-        "instrument_number": match and (match["old"] or match["new"]),
+        "instrument_number": found.instrument,
         "volume_analysed_ml": None if volume is None else f"{volume:.6g}",
         **{name: side.get(name) for name in SIDE_COLUMNS},
         **{name: fix.get(name) for name in ("gps_latitude", "gps_longitude", "gps_stale_fix")},
-        "aqqua_flags": "IFCB_GPS_STALE" if "gps_stale_fix" in fix else "",
-        "aqqua_reason": refused[0] if refused else None,
-        "aqqua_value": refused[1] if refused else None,
+        "aqqua_flags": " ".join(flags),
+        "aqqua_reason": reason,
+        "aqqua_column": column,
+        "aqqua_value": value,
         **{f"hdr_{key}": value for key, value in header.items()},
     }
-
-
-def _last(adc: pd.DataFrame) -> dict[str, str]:
-    return {} if adc.empty else adc.iloc[-1].dropna().to_dict()
 
 
 def _with_exports(beside: Beside, found: Bin, rows: pd.DataFrame) -> pd.DataFrame:
     """The rows, and after them those of exported pictures, which replace the regions when there is no .roi."""
     there: dict[str, str] = {}
-    for folder in sorted(beside.exports.get(found.stem, ())):
-        names = beside.delivery.names(folder)
-        there = {n: p for n, p in names.items() if n.startswith(f"{found.stem}_")} | there
+    for folder, numbers in reversed(beside.exports.get(found.stem, {}).items()):  # the first folder counts
+        names = (f"{found.stem}_{n:05d}.png" for n in numbers)
+        there.update({name: folder + name for name in names})
     path = (rows["aqqua_image_file"] + ".png").map(there).astype("str")
     pictures = rows[path.notna()].copy()
     if pictures.empty:
         return rows
     pictures["aqqua_path"] = path[path.notna()]
     pictures["aqqua_image_file"] += ".png"
-    nothing = ["aqqua_offset", "aqqua_width", "aqqua_height", "aqqua_rank"]
+    nothing = ["aqqua_offset", "aqqua_width", "aqqua_height"]
     pictures[nothing] = pd.DataFrame(pd.NA, pictures.index, nothing, dtype="Int64")
     if ".roi" not in found.paths:
-        return pd.concat([rows[path.isna()], pictures])
+        return pd.concat([rows[path.isna()], pictures]).sort_index()
+    pictures["aqqua_rank"] = pd.Series(pd.NA, pictures.index, dtype="Int64")  # the raw region has it
     raw = rows.assign(aqqua_variant=path.notna().map({True: "raw", False: None}))
     return pd.concat([raw, pictures.assign(aqqua_variant="processed")])
 
@@ -361,28 +378,8 @@ def _header(delivery: Delivery, found: Bin, report: Report) -> dict[str, str]:
     text = _text(delivery, path, report)
     if text is None:
         return {}
-    entries = _old_entries(text) if found.old else _new_entries(text)
+    entries = old_entries(text) if found.old else new_entries(text)
     if not entries:
-        wanted = f"six values on its last line ({', '.join(_OLD_HEADER)})" if found.old else "lines of `key: value`"
+        wanted = f"six values on its last line ({', '.join(OLD)})" if found.old else "lines of `key: value`"
         report(Finding("ifcb_hdr_unreadable", "warning", f"the .hdr doesn't hold {wanted}", file=path))
-    return entries
-
-
-def _old_entries(text: str) -> dict[str, str]:
-    filled = [line for line in LINE_END.split(text) if line.strip()]
-    values = [v.strip(' "\t') for v in filled[-1].split(",")] if filled else []
-    return dict(zip(_OLD_HEADER, values, strict=True)) if len(values) == len(_OLD_HEADER) else {}
-
-
-def _new_entries(text: str) -> dict[str, str]:
-    entries = {}
-    for line in LINE_END.split(text):
-        pairs = _ENTRY_PAIR.findall(line)
-        if len(pairs) > 1:
-            entries.update({column_name(key): value for key, value in pairs})
-            continue
-        match = _ENTRY.fullmatch(line) or _ENTRY_BARE.fullmatch(line)
-        name = column_name(match[1]) if match else ""
-        if match and name and match[2]:
-            entries[name] = match[2]
     return entries

@@ -16,7 +16,7 @@ import csv
 import io
 import posixpath
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import h5py
@@ -54,14 +54,15 @@ class Labels:
         result = pd.DataFrame({c: pd.Series(pd.NA, regions, dtype="str") for c in COLUMNS}, index=regions)
         self.unused.discard(stem)
         for path in self._paths.get(stem, ()):
-            found = self._read(path)
+            found = self._read(path, stem)
             if found is None:
                 continue
             self._report_strangers(path, found, regions)
+            self._report_differences(path, found, result)
             for column in found:
                 result[column] = result[column].fillna(found[column].reindex(regions))
         for column in ("class_name", "class_manual"):
-            result[column] = result[column].mask(result[column].isin(_NONE))
+            result[column] = result[column].mask(result[column].str.casefold().isin(_NONE))
         status = pd.Series("predicted", regions, dtype="str").where(result["class_name"].notna())
         result["class_status"] = status.mask(result["class_manual"].notna(), "validated")
         return result
@@ -70,16 +71,32 @@ class Labels:
         """Reports class files whose bin isn't in the delivery."""
         if self.unused:
             first = self._paths[min(self.unused)][0]
-            message = "class files without their bin: the labels can't be used"
+            message = "class files whose bin isn't there or has no region: the labels can't be used"
             self._report(Finding("ifcb_labels_without_bin", "warning", message, file=first, count=len(self.unused)))
 
-    def _read(self, path: str) -> pd.DataFrame | None:
-        read = {".csv": read_csv, ".h5": read_h5, ".mat": read_mat}[posixpath.splitext(path)[1].lower()]
+    def _read(self, path: str, stem: str) -> pd.DataFrame | None:
+        read: Mapping[str, Callable[[bytes], pd.DataFrame]] = {
+            ".csv": lambda data: read_csv(data, stem),
+            ".h5": read_h5,
+            ".mat": read_mat,
+        }
         try:
-            return _checked(read, self._delivery.read(path))
+            return _checked(read[posixpath.splitext(path)[1]], self._delivery.read(path))
         except OSError as error:
             self._report(Finding("ifcb_labels_unreadable", "warning", f"no readable class file ({error})", file=path))
             return None
+
+    def _report_differences(self, path: str, found: pd.DataFrame, before: pd.DataFrame) -> None:
+        """Reports where a file of the same bin was read before and names other classes; that one counts."""
+        columns = [c for c in found if c != "class_score"]
+        here, there = found.reindex(before.index)[columns], before[columns]
+        differ = (here.notna() & there.notna() & (here != there)).any(axis=1)
+        if differ.any():
+            message = "another class file of the bin names other classes; the first in the order of paths counts"
+            value = str(int(differ.idxmax()))
+            self._report(
+                Finding("ifcb_labels_differ", "warning", message, file=path, value=value, count=int(differ.sum()))
+            )
 
     def _report_strangers(self, path: str, found: pd.DataFrame, regions: "pd.Index[int]") -> None:
         strangers = found.index[~found.index.isin(regions) & found.notna().any(axis=1)]
@@ -104,14 +121,21 @@ def _checked(read: Callable[[bytes], pd.DataFrame], data: bytes) -> pd.DataFrame
     return table[~table.index.duplicated()].astype("str")
 
 
-def read_csv(data: bytes) -> pd.DataFrame:
-    """A class ``.csv``: ``class_name``, ``class_name_auto`` and ``class_score`` by region number."""
+def read_csv(data: bytes, stem: str) -> pd.DataFrame:
+    """A class ``.csv``: ``class_name``, ``class_name_auto`` and ``class_score`` by region number.
+
+    Raises:
+        ValueError: it names pictures, but none of the bin.
+    """
     rows = list(csv.DictReader(io.StringIO(decode(data), newline="")))
-    numbers = [re.search(r"_(\d{5})\.", row["file_name"] or "") for row in rows]
-    chosen = [(int(number[1]), row) for number, row in zip(numbers, rows, strict=True) if number]
+    of_bin = re.compile(rf"(?:.*[/\\])?{stem}_(\d{{5}})(?:\.\w+)?")
+    named = [(of_bin.fullmatch(row["file_name"] or ""), row) for row in rows]
+    if rows and not any(match for match, _ in named):
+        raise ValueError(f"file_name {rows[0]['file_name']!r} is no picture of the bin")
+    whole = [(int(match[1]), row) for match, row in named if match and row["score"] is not None]
     columns = {"class_name": "class_name", "class_name_auto": "class_name_auto", "class_score": "score"}
-    values = {name: [row[column] or None for _, row in chosen] for name, column in columns.items()}
-    return pd.DataFrame(values, index=[number for number, _ in chosen], dtype="str")
+    values = {name: [row[column] or None for _, row in whole] for name, column in columns.items()}
+    return pd.DataFrame(values, index=[number for number, _ in whole], dtype="str")
 
 
 def read_h5(data: bytes) -> pd.DataFrame:
@@ -119,8 +143,8 @@ def read_h5(data: bytes) -> pd.DataFrame:
     with h5py.File(io.BytesIO(data)) as file:
         names = {c: [v.decode() for v in file[c][()]] for c in ("class_name", "class_name_auto")}
         numbers = file["roi_numbers"][()].astype(int)
-        scores = file["output_scores"][()].max(axis=1)
-    return pd.DataFrame(names | {"class_score": [f"{s:.6g}" for s in scores]}, index=numbers)
+        scores = _best(file["output_scores"][()])
+    return pd.DataFrame(names | {"class_score": scores}, index=numbers)
 
 
 def read_mat(data: bytes) -> pd.DataFrame:
@@ -131,8 +155,7 @@ def read_mat(data: bytes) -> pd.DataFrame:
     numbers = content["roinum"].ravel().astype(int)
     names = {"class_name": "TBclass_above_threshold", "class_name_auto": "TBclass"}
     values = {name: _texts(content[key]) for name, key in names.items()}
-    scores = np.nanmax(content["TBscores"], axis=1)
-    return pd.DataFrame(values | {"class_score": [f"{s:.6g}" for s in scores]}, index=numbers)
+    return pd.DataFrame(values | {"class_score": _best(content["TBscores"])}, index=numbers)
 
 
 def _manual(content: dict[str, Any]) -> pd.DataFrame:
@@ -140,6 +163,11 @@ def _manual(content: dict[str, Any]) -> pd.DataFrame:
     names = pd.Series(_texts(content["class2use_manual"]))
     chosen = (listed["index"] - 1).map(names)
     return pd.DataFrame({"class_manual": chosen.to_numpy()}, index=listed["number"].astype(int))
+
+
+def _best(scores: Any) -> list[str | None]:
+    """The greatest score of each region."""
+    return [None if pd.isna(s) else f"{s:.6g}" for s in pd.DataFrame(scores).max(axis=1)]
 
 
 def _texts(cells: Any) -> list[str | None]:

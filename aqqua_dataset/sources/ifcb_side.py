@@ -1,4 +1,4 @@
-"""Tables beside IFCB bins, and what follows for each bin: position, depth, bead tests, black list, volume analysed.
+"""Tables beside IFCB bins, and what follows for each bin: position, depth, bead tests, black list.
 
 Known tables, recognised by their header wherever they lie in the delivery: a dashboard's metadata
 (``filename,Latitude,Longitude,Depth,sample_type,Cruise,…``), depths (``depth,sample``) and black lists
@@ -18,26 +18,21 @@ from aqqua_dataset.sources import Report, tables
 from aqqua_dataset.transfer.delivery import Delivery
 
 _BIN = re.compile(r"IFCB\d+_\d{4}_\d{3}_\d{6}|D\d{8}T\d{6}_IFCB\d+", re.ASCII)
-_START = re.compile(r"D\d{8}(T\d{0,6})?(_IFCB\d*)?|IFCB\d+_\d{4}_\d{3}(_\d{0,6})?", re.ASCII)
-_KEYS = ("filename", "file", "bin", "pid", "sample", "sample_id", "bin_id")
+# A year is the least that a black list's entry must tell: D2026051 stands for ten days.
+_START = re.compile(r"D\d{4,8}|D\d{8}T\d{0,6}(_IFCB\d*)?|IFCB\d+_\d{4}(_\d{0,3}(_\d{0,6})?)?", re.ASCII)
+_KEYS = ("bin", "bin_id", "pid", "filename", "file", "sample", "sample_id")  # the surest first
 _VALUES = {
     "latitude": "side_latitude", "lat": "side_latitude", "longitude": "side_longitude", "lon": "side_longitude",
     "depth": "side_depth", "sample_type": "sample_type", "cruise": "cruise", "reason": "blacklist_reason",
 }  # fmt: skip
 #: Columns that side tables give.
 COLUMNS = tuple(dict.fromkeys(_VALUES.values()))
+_REASON, _LISTED = "blacklist_reason", "reason"
 _BEADS = re.compile(r"beads?([ _-]?test)?s?", re.IGNORECASE)
+_RUN_KINDS = ("sample_type", "run_type")  # of the header; before 2.0 it was the latter
+_FIX = re.compile(r"([A-Za-z]{3}/\d{1,2}/\d{4} \d{1,2}:\d{2}:\d{2})(?:\.\d*)?(?: ?(?:UTC|GMT|Z))?", re.ASCII)
 #: Age of a GPS fix up to which it is taken for the bin's position: a ship at 12 knots makes 22 km in that time.
 _OLDEST_FIX = pd.Timedelta(hours=1)
-
-# Volume analysed, after metrics/ml_analyzed.py of pyifcb. New instruments draw 0.25 mL a minute.
-_FLOW_ML_S = 0.25 / 60
-_OLD_FLOW_ML_S = 40 * 5 / 48_000  # steps a second x mL a step
-_LEAST_PROCESSING_S = 0.073
-_LEAST_PROCESSING_IFCB5_S = 0.05  # of IFCB5 from June 2015 on
-_DAY_S = 86_400
-_RELATIVE_DIFFERENCE = 0.02  # beyond it the last line of the .adc is right and the header wrong
-_MOST_ML = 5.5  # a syringe holds 5 mL
 
 
 class SideTables:
@@ -51,54 +46,69 @@ class SideTables:
         for file in delivery.files():
             name = posixpath.basename(file.path)
             if tables.is_table(file.path) and file.size and not _BIN.match(name):
-                for key, values in _entries(delivery, file.path):
-                    if "blacklist_reason" in values:
-                        self._starts.setdefault(key, values["blacklist_reason"])
-                    if any(self._values.setdefault(key, {}).setdefault(c, v) != v for c, v in values.items()):
+                for key, values in _entries(delivery, file.path, report):
+                    if reason := values.pop(_REASON, None):
+                        self._starts.setdefault(key, reason)
+                    known = self._values.setdefault(key, {})
+                    if not all(_same(known.get(column, value), value) for column, value in values.items()):
                         torn.add(key)
+                    known.update(values)
         for key in torn:
             del self._values[key]
         if torn:
             message = "bins with contradicting lines in the side tables; they get none of them"
             report(Finding("ifcb_side_contradicts", "warning", message, value=min(torn), count=len(torn)))
-        self._lengths = sorted({len(start) for start in self._starts})
+        self._lengths = sorted({len(start) for start in self._starts}, reverse=True)
 
     def of(self, stem: str) -> dict[str, str]:
         """The values of a bin; ``blacklist_reason`` also from an entry that is the beginning of its id."""
-        found = dict(self._values.get(stem, {}))
-        for length in self._lengths:
-            if reason := self._starts.get(stem[:length]):
-                found.setdefault("blacklist_reason", reason)
-        return found
+        reasons = (self._starts.get(stem[:length]) for length in self._lengths)
+        reason = next((r for r in reasons if r), None)
+        return self._values.get(stem, {}) | ({} if reason is None else {_REASON: reason})
 
 
-def _entries(delivery: Delivery, path: str) -> Iterator[tuple[str, dict[str, str]]]:
+def _same(one: str, other: str) -> bool:
+    """Whether two cells tell the same: ``5`` and ``5.0`` do."""
+    numbers = pd.to_numeric(pd.Series([one, other]), errors="coerce") if one != other else pd.Series([0, 0])
+    return bool(numbers[0] == numbers[1])
+
+
+def _entries(delivery: Delivery, path: str, report: Report) -> Iterator[tuple[str, dict[str, str]]]:
     """Bin (or beginning of one) and values of each line of a table that is a known one."""
-    with contextlib.suppress(OSError), contextlib.ExitStack() as opened:  # a table that isn't one of ours
-        header, chunks = tables.open_table(delivery, path, (), opened)
-        names = [c.strip().casefold() for c in header]
-        key = next((n for n in names if n in _KEYS), None)
-        known = [n for n in names if n in _VALUES]
-        if key is None or not known or len(set(names)) < len(names):
-            return
-        for chunk in chunks(names):
-            rows = chunk.rows.loc[~chunk.cut, [key, *known]].apply(lambda c: c.str.strip())
-            for cells in rows.itertuples(index=False, name=None):
-                found = _BIN.search(cells[0]) if isinstance(cells[0], str) else None
-                start = _START.fullmatch(cells[0]) if isinstance(cells[0], str) else None
-                if match := found or start:
-                    values = zip(known, cells[1:], strict=True)
-                    yield match[0], {_VALUES[n]: v for n, v in values if isinstance(v, str) and v}
+    known: list[str] = []
+    strangers: list[str] = []
+    try:
+        with contextlib.ExitStack() as opened:
+            header, chunks = tables.open_table(delivery, path, (), opened)
+            names = [c.strip().casefold() for c in header]
+            key = next((k for k in _KEYS if k in names), None)
+            known = [n for n in names if n in _VALUES]
+            if key is None or not known or len(set(names)) < len(names):
+                return
+            for chunk in chunks(names):
+                rows = chunk.rows.loc[~chunk.cut, [key, *known]].apply(lambda c: c.str.strip())
+                for told, *cells in rows.fillna("").itertuples(index=False, name=None):
+                    if match := _BIN.search(told) or _START.fullmatch(told):
+                        unsaid = {_REASON: "no reason told"} if _LISTED in known else {}
+                        yield match[0], unsaid | {_VALUES[n]: v for n, v in zip(known, cells, strict=True) if v}
+                    elif told:
+                        strangers.append(told)
+    except OSError as error:
+        if known:  # else it is no table of ours
+            message = f"the table can't be read to its end ({error})"
+            report(Finding("ifcb_side_unreadable", "warning", message, file=path))
+    if strangers:
+        message = "lines of a side table that name neither a bin nor the beginning of a bin id; not used"
+        report(Finding("ifcb_side_line_unknown", "note", message, file=path, value=strangers[0], count=len(strangers)))
 
 
-def reject_reason(values: Mapping[str, str], header: Mapping[str, str]) -> tuple[str, str] | None:
-    """Why no image of the bin is data, and the words that say so; None where they are."""
-    if reason := values.get("blacklist_reason"):
-        return "bin_blacklisted", reason
-    for kind in (values.get("sample_type", ""), header.get("sample_type", "")):
-        if _BEADS.fullmatch(kind):
-            return "calibration_beads", kind
-    return None
+def reject_reason(values: Mapping[str, str], header: Mapping[str, str]) -> tuple[str, str, str] | None:
+    """Why no image of the bin is data, the column that says so and its words; None where they are data."""
+    if reason := values.get(_REASON):
+        return "bin_blacklisted", _REASON, reason
+    told = {"sample_type": values.get("sample_type", "")} | {f"hdr_{key}": header.get(key, "") for key in _RUN_KINDS}
+    beads = ((column, kind) for column, kind in told.items() if _BEADS.fullmatch(kind))
+    return next((("calibration_beads", *found) for found in beads), None)
 
 
 def gps(header: Mapping[str, str], bin_time: str | None) -> dict[str, str]:
@@ -110,61 +120,14 @@ def gps(header: Mapping[str, str], bin_time: str | None) -> dict[str, str]:
     if latitude is None or longitude is None:
         return {}
     told = header.get("gps_time_from_fix", "")
-    fix = pd.to_datetime(told, format="%b/%d/%Y %H:%M:%S", errors="coerce", utc=True)
-    if pd.isna(fix):
-        fix = pd.to_datetime(told, format="ISO8601", errors="coerce", utc=True)
+    fix = _fix_time(told)
     if bin_time is None or pd.isna(fix) or abs(pd.Timestamp(bin_time) - fix) > _OLDEST_FIX:
         return {"gps_stale_fix": told or "no time of the fix"}
     return {"gps_latitude": latitude, "gps_longitude": longitude}
 
 
-def volume_new(header: Mapping[str, str], last: Mapping[str, str]) -> float | None:
-    """Millilitres analysed by an instrument of the second generation, or None where that can't be known.
-
-    Args:
-        header: the .hdr's entries; run and inhibit time in seconds.
-        last: the last line of the .adc by column.
-    """
-    run, inhibit = (_seconds(header.get(n), last.get(n)) for n in ("run_time", "inhibit_time"))
-    if run is None or inhibit is None:
-        return None
-    factor = 1.0
-    if header.get("run_sample_fast", "").casefold() == "true":
-        factor = _number(header.get("run_fast_factor")) or 1.0
-    return _possible(_FLOW_ML_S * factor * (run - inhibit))
-
-
-def _seconds(header: str | None, last: str | None) -> float | None:
-    """The header's value, or the .adc's where they differ by more than 2 %."""
-    told, seen = _number(header), _number(last)
-    if told is None or (seen and abs(told - seen) > _RELATIVE_DIFFERENCE * seen):
-        return seen or told
-    return told
-
-
-def volume_old(adc: pd.DataFrame, stem: str) -> float | None:
-    """Millilitres analysed by an instrument of the first generation: what was pumped while it looked.
-
-    Args:
-        adc: all lines of the .adc as text with columns ``trigger``, ``trigger_open_time``, ``frame_grab_time`` (s).
-        stem: the bin's id.
-    """
-    late = stem.startswith("IFCB5_") and stem[6:14] >= "2015_152"
-    least = _LEAST_PROCESSING_IFCB5_S if late else _LEAST_PROCESSING_S
-    columns = ["trigger", "trigger_open_time", "frame_grab_time"]
-    numbers = adc[columns].apply(pd.to_numeric, errors="coerce").dropna().drop_duplicates("trigger")
-    if numbers.empty:
-        return None
-    grabbed, opened = numbers["frame_grab_time"], numbers["trigger_open_time"]
-    grabbed, opened = (t.mask(t < 0, t + _DAY_S) for t in (grabbed, opened))  # bins that cross midnight
-    processing = (opened - grabbed.shift()).iloc[1:].clip(lower=least).sum()
-    return _possible(_OLD_FLOW_ML_S * float(grabbed.iloc[-1] - processing - least))
-
-
-def _possible(millilitres: float) -> float | None:
-    return millilitres if 0 <= millilitres <= _MOST_ML else None
-
-
-def _number(text: str | None) -> float | None:
-    number = pd.to_numeric(text or "", errors="coerce")
-    return None if pd.isna(number) else float(number)
+def _fix_time(told: str) -> "pd.Timestamp":
+    """``Jul/17/2022 06:41:03.250 UTC`` or ISO 8601, in UTC; NaT where it is neither."""
+    match = _FIX.fullmatch(told)
+    text, pattern = (match[1], "%b/%d/%Y %H:%M:%S") if match else (told, "ISO8601")
+    return pd.to_datetime(text, format=pattern, errors="coerce", utc=True)
