@@ -95,7 +95,8 @@ class _Project:
 
     def joined(self, rows: pd.DataFrame, scan: pd.Series) -> pd.DataFrame:
         """The rows with the entries of their scan's .pid, meta, scan and sample as columns; scans in small letters."""
-        values = {s: self._of(s) for s in scan.dropna().unique()}
+        told = rows["sample_id"].groupby(scan).first().dropna().to_dict() if "sample_id" in rows else {}
+        values = {s: self._of(s) | self._sample(told.get(s, "")) for s in scan.dropna().unique()}
         names = sorted({name for entries in values.values() for name in entries})
         added = {n: scan.map({s: entries.get(n) for s, entries in values.items()}).astype("str") for n in names}
         return pd.concat([rows, pd.DataFrame(added, index=rows.index)], axis=1)
@@ -109,10 +110,12 @@ class _Project:
                 entries |= {f"meta_{column_name(k)}": v for k, v in sections(self._text(path)).get("", {}).items()}
             entries |= self._headers["scan"].get(scan, {})
             named = (entries.get(n) for n in ("pid_sample_sampleid", "meta_sampleid", "scan_sampleid"))
-            sample = next(filter(None, named), "")
-            entries |= self._headers["sample"].get(sample.casefold(), {})
+            entries |= self._sample(next(filter(None, named), ""))
             self._known[scan] = {k: v for k, v in entries.items() if v}
         return self._known[scan]
+
+    def _sample(self, sample: str) -> dict[str, str]:
+        return self._headers["sample"].get(sample.casefold(), {})
 
     def _text(self, path: str) -> str:
         try:
