@@ -100,10 +100,11 @@ def write_ecopart(folder: Path, samples: dict[int, range]) -> None:
         cells = (sample, f'"{name_of(sample)}"', f'"{raw_name(sample)}"', 43.5, 7.25, start, LITRES_PER_IMAGE)
         summary.append("\t".join(map(str, (*cells, OFFSET_M, '"Jane Doe"', '"thalassa"'))))
         stem = f"{raw_name(sample)}_{name_of(sample)}"
-        objects = [ZOO] + [
-            f"{name_of(sample)}_{n}\t{9000 + n}\tCopepoda\tliving>Copepoda\tV\t{n % 50 + 0.5 + OFFSET_M:g}\t{sample}\t207"
-            for n in numbers[::2]
-        ]
+        objects = [ZOO]
+        for number in numbers[::2]:
+            depth = f"{number % 50 + 0.5 + OFFSET_M:g}"
+            taxon = "Copepoda\tliving>Copepoda\tV"
+            objects.append(f"{name_of(sample)}_{number}\t{9000 + number}\t{taxon}\t{depth}\t{sample}\t207")
         bins = [PAR] + [f"{d}\t{IMAGES_PER_BIN}\t{a}\t9\t28.5\t30.0\t31.5\t" for d in range(60) for a in (7, 12)]
         for kind, lines in (("ZOO", objects), ("PAR", bins)):
             (folder / f"{stem}_{kind}_raw_{STAMP}.tsv").write_text("\r\n".join([*lines, ""]), newline="")
