@@ -80,9 +80,7 @@ def test_mappings_name_inputs_and_units_that_exist(name: str) -> None:
     for row in schema.mapping(name).itertuples():
         assert row.input in inputs.index, row
         if row.input in ("datetime", "date", "time"):
-            assert (
-                row.unit == "" or row.unit.startswith("epoch_") or "%" in row.unit or re.fullmatch("[YMDHS]+", row.unit)
-            )
+            assert re.fullmatch(r"|epoch_(s|ms|us)|.*%.*|[YMDHS]+", row.unit), row
         elif row.input == "pixel_size":
             assert set(row.unit.split("|")) <= set(inputs["pixel_size"])
         else:
