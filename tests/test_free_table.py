@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import openpyxl
 import pytest
 from builders import collection, contribution
 from PIL import Image
@@ -239,3 +240,25 @@ def test_delivered_columns_may_be_called_like_the_pipelines_own(tmp_path: Path) 
     run(made)
     [row] = rows_of(made, "core")
     assert (row["source_object_id"], row["label_verbatim"], row["source_image_rank"]) == ("7", "because", 0)
+
+
+@pytest.mark.parametrize("kind", ["csv", "xlsx"])
+def test_titles_and_comments_may_stand_above_the_columns_names(tmp_path: Path, kind: str) -> None:
+    above = [['Plankton of the bay, "2019"'], [], ["/* ship: Alkor; cast 5 */"], ["", "metres"]]
+    rows = [["ID", "File", "When", "Depth"], ["a", "1.png", "2019-06-14", "5"], ["b", "2.png", "2019-06-15", "x"]]
+    lay(tmp_path / "in", {"1.png": png(), "2.png": png()})
+    if kind == "csv":
+        text = "\n".join(";".join(row) for row in above + rows) + "\n"
+        lay(tmp_path / "in", {"t.csv": text})
+    else:
+        book = openpyxl.Workbook()
+        for row in above + rows:
+            book.worksheets[0].append(row)
+        book.save(tmp_path / "in" / "t.xlsx")
+    mapping = {"object_id": {"column": "ID"}, "image_file": {"column": "File"}, "datetime": {"column": "When"},
+               "depth": {"column": "Depth"}}  # fmt: skip
+    made = collection(tmp_path, lab(tmp_path, mapping=mapping))
+    assert findings(run(made)) == {}
+    assert [(r["source_object_id"], r["depth_m"]) for r in rows_of(made, "core")] == [("a", 5.0)]
+    [bad, _] = rows_of(made, "rejected")
+    assert (bad["source_object_id"], bad["source_line"], bad["reason"]) == ("b", 7, "depth_unparsable")

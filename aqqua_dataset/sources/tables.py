@@ -1,13 +1,15 @@
 """Opens any table as a header and chunks of text: CSV, TSV and TXT in any encoding, XLSX, Parquet."""
 
 import contextlib
+import csv
 import datetime as dt
 import posixpath
 import tempfile
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 from xml.etree.ElementTree import ParseError
 
@@ -24,6 +26,7 @@ ENDINGS = (".csv", ".tsv", ".txt", ".xlsx", ".parquet")
 #: Name of the column of row names that R leaves without one.
 ROW_NAMES = "row_names"
 _ROWS_PER_CHUNK = 5_000
+_HEADER_LINES = 200  # in which the names of the columns are looked for
 # What a damaged spreadsheet or Parquet file makes its library run into.
 _DAMAGE = (
     pa.ArrowException, zipfile.BadZipFile, zlib.error, EOFError, ParseError, ValueError, LookupError, TypeError,
@@ -47,7 +50,7 @@ def open_table(
     Args:
         delivery: where it lies.
         path: the file inside it.
-        wanted: names of columns it should have; they decide which delimiter is the right one.
+        wanted: names of columns it should have; they decide which delimiter and which line is the right one.
         opened: closes what was opened here.
         sheet: sheet of a spreadsheet; the first when None.
 
@@ -56,7 +59,7 @@ def open_table(
     """
     ending = posixpath.splitext(path)[1].lower()
     if ending == ".xlsx":
-        return _open_xlsx(delivery, path, sheet, opened)
+        return _open_xlsx(delivery, path, wanted, sheet, opened)
     if ending == ".parquet":
         return _open_parquet(delivery, path, opened)
     return _open_text(delivery, path, wanted, opened)
@@ -64,21 +67,43 @@ def open_table(
 
 def _open_text(delivery: Delivery, path: str, wanted: Collection[str], opened: contextlib.ExitStack) -> Opened:
     encoding = text.encoding_of(delivery, path)
-    delimiter = _delimiter(delivery, path, encoding, wanted)
-    header, *first = text.first_rows(delivery, path, delimiter, encoding, 2)
+    lines = text.first_lines(delivery, path, encoding, _HEADER_LINES)
+    tables = {delimiter: [_cells(line, delimiter) for line in lines] for delimiter in (",", ";", "\t", "|")}
+    delimiter = max(tables, key=lambda d: _fit(tables[d], wanted))
+    above = header_row(tables[delimiter], wanted)
+    header, *first = text.first_rows(delivery, path, delimiter, encoding, 2, above)
     if first and header[-1:] != [""] and len(first[0]) == len(header) + 1 and first[0][-1].strip():
         header = [ROW_NAMES, *header]  # R writes row names without a name for their column
-    return header, lambda names: text.read_delimited(delivery, path, names, delimiter, encoding)
+    return header, lambda names: text.read_delimited(delivery, path, names, delimiter, encoding, above)
 
 
-def _delimiter(delivery: Delivery, path: str, encoding: str, wanted: Collection[str]) -> str:
-    """The delimiter that finds most of the wanted columns in the header, then most columns."""
+def _cells(line: str, delimiter: str) -> list[str]:
+    try:
+        return [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter), [])]
+    except csv.Error:
+        return []
 
-    def score(delimiter: str) -> tuple[int, int]:
-        cells = [c.strip() for c in text.header_of(delivery, path, delimiter, encoding)]
-        return len(set(wanted) & set(cells)), len(cells)
 
-    return max((",", ";", "\t", "|"), key=score)
+def header_row(rows: Sequence[Sequence[str]], wanted: Collection[str]) -> int:
+    """0-based number of the row that names the columns: titles, comments and units may stand above or below it.
+
+    It is the first row that holds most of the wanted names; without any, the first row as long as most rows are,
+    or the first row of all where no two rows agree.
+    """
+    found = [len(set(wanted) & set(row)) for row in rows]
+    if any(found):
+        return found.index(max(found))
+    lengths = Counter(len(row) for row in rows if len(row) > 1)
+    usual = next((n for n, times in lengths.most_common(1) if times > 1), None)
+    return next((i for i, row in enumerate(rows) if len(row) == usual), 0)
+
+
+def _fit(rows: Sequence[Sequence[str]], wanted: Collection[str]) -> tuple[int, int, int]:
+    """How well a delimiter fits: wanted columns in the header, then cells in it, then rows as long as it."""
+    if not rows:
+        return 0, 0, 0
+    header = rows[header_row(rows, wanted)]
+    return len(set(wanted) & set(header)), len(header), sum(len(row) == len(header) for row in rows)
 
 
 @contextlib.contextmanager
@@ -109,7 +134,9 @@ def _open_parquet(delivery: Delivery, path: str, opened: contextlib.ExitStack) -
     return header, chunks
 
 
-def _open_xlsx(delivery: Delivery, path: str, sheet: str | None, opened: contextlib.ExitStack) -> Opened:
+def _open_xlsx(
+    delivery: Delivery, path: str, wanted: Collection[str], sheet: str | None, opened: contextlib.ExitStack
+) -> Opened:
     """One sheet; a spreadsheet holds at most a million rows, so a loop over its cells will do."""
     local = opened.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - closed with the table
     with delivery.open(path) as stream:
@@ -124,7 +151,10 @@ def _open_xlsx(delivery: Delivery, path: str, sheet: str | None, opened: context
         page = book[sheet] if sheet is not None else book.worksheets[0]
         page.reset_dimensions()  # some programs write A1:A1 there, and openpyxl would stop after one cell
         lines = enumerate(([_cell(c) for c in row] for row in page.iter_rows()), start=1)
-        header = next(lines, (1, []))[1]
+        first = list(islice(lines, _HEADER_LINES))
+        above = header_row([cells for _, cells in first], wanted)
+        header = first[above][1] if first else []
+        lines = chain(first[above + 1 :], lines)  # type: ignore[assignment]
     while header and not header[-1]:
         header.pop()
 

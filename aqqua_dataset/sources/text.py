@@ -100,8 +100,20 @@ def header_of(delivery: Delivery, path: str, delimiter: str, encoding: str) -> l
     return first_rows(delivery, path, delimiter, encoding, 1)[0]
 
 
-def first_rows(delivery: Delivery, path: str, delimiter: str, encoding: str, count: int) -> list[list[str]]:
-    """The cells of the first rows, as they stand; at least one row, empty for an empty file.
+def first_lines(delivery: Delivery, path: str, encoding: str, count: int) -> list[str]:
+    """The first lines of a file without their ends."""
+    with delivery.open(path) as stream:
+        text = io.TextIOWrapper(stream, encoding=encoding, errors="replace", newline="")
+        try:
+            return [line.rstrip("\r\n") for line in islice(text, count)]
+        finally:
+            text.detach()
+
+
+def first_rows(
+    delivery: Delivery, path: str, delimiter: str, encoding: str, count: int, above: int = 0
+) -> list[list[str]]:
+    """The cells of the first rows below the lines ``above``, as they stand; a single empty row where there is none.
 
     Raises:
         OSError: a row doesn't end.
@@ -109,6 +121,8 @@ def first_rows(delivery: Delivery, path: str, delimiter: str, encoding: str, cou
     with delivery.open(path) as stream:
         text = io.TextIOWrapper(stream, encoding=encoding, errors="replace", newline="")
         try:
+            for _ in islice(text, above):
+                pass
             return list(islice(csv.reader(text, delimiter=delimiter), count)) or [[]]
         except csv.Error as error:
             raise OSError(f"{path}: the header can't be read ({error})") from error
@@ -142,7 +156,7 @@ def ranks(text: pd.Series) -> pd.Series:
 
 
 def read_delimited(
-    delivery: Delivery, path: str, names: list[str], delimiter: str, encoding: str
+    delivery: Delivery, path: str, names: list[str], delimiter: str, encoding: str, above: int = 0
 ) -> Iterator[TextChunk]:
     """Streams the rows below the header as text.
 
@@ -152,6 +166,7 @@ def read_delimited(
         names: unique column names, one for each cell of the header.
         delimiter: one character.
         encoding: see ``encoding_of``.
+        above: lines above the header.
 
     Raises:
         OSError: the file can't be read as delimited text; the message says why.
@@ -169,6 +184,7 @@ def read_delimited(
                 watched,
                 pc.ReadOptions(
                     column_names=names,
+                    skip_rows=above,
                     skip_rows_after_names=1,
                     block_size=_BLOCK,
                     encoding=encoding,
@@ -190,20 +206,22 @@ def read_delimited(
         except (pa.ArrowInvalid, UnicodeError) as error:
             raise OSError(f"{path}: not readable as delimited {encoding} text ({error})") from error
         try:
-            yield from _chunks(batches, odd, names, delimiter, watched)
+            yield from _chunks(batches, odd, names, delimiter, watched, above + 2)
         except (pa.ArrowInvalid, UnicodeError, csv.Error) as error:
             raise OSError(f"{path}: not readable as delimited {encoding} text ({error})") from error
 
 
 def _chunks(
-    batches: pc.CSVStreamingReader, odd: dict[int, str], names: list[str], delimiter: str, watched: _Watched
-) -> Iterator[TextChunk]:
+    batches: pc.CSVStreamingReader, odd: dict[int, str], names: list[str], delimiter: str, watched: _Watched,
+    row: int,
+) -> Iterator[TextChunk]:  # fmt: skip
     """Batches with the line of each row; rows with another number of cells follow their batch.
 
-    Arrow numbers rows from 1 (the header) and hands odd ones over while it parses, which may be ahead of
-    the batch it gives. A cell with line breaks makes the lines of the rows below it run ahead of their numbers.
+    Arrow numbers rows from 1 (the first line; ``row`` is the first below the header) and hands odd ones over while it
+    parses, which may be ahead of the batch it gives. A cell with line breaks makes the lines of the rows below it run
+    ahead of their numbers.
     """
-    row = line = 2
+    line = row
     waiting: tuple[list[str], _Integers] | None = None
     while True:
         batch = next(batches, None)
