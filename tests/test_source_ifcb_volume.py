@@ -3,6 +3,7 @@
 import math
 import shutil
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
@@ -41,7 +42,7 @@ def published_new(header: tuple[float, float], lines: Sequence[Times]) -> float:
             if lines[i][2] > 0 and -0.1 < step < 5:
                 good.append(i)
         if len(good) > 1:
-            steps = [round(lines[b][2] - lines[a][2], 4) for a, b in zip(good[:-1], good[1:], strict=True)]
+            steps = [round(lines[b][2] - lines[a][2], 4) for a, b in pairwise(good)]
             most = max(steps.count(s) for s in steps)
             usual = min(s for s in steps if steps.count(s) == most)
             run_offset = inhibit_offset = 0.0
@@ -66,7 +67,7 @@ def published_old(lines: Sequence[tuple[int, float, float]], least: float) -> fl
     for trigger, opened, grabbed in lines:
         seen.setdefault(trigger, (opened + 86_400 * (opened < 0), grabbed + 86_400 * (grabbed < 0)))
     times = list(seen.values())
-    processing = sum(max(b[0] - a[1], least) for a, b in zip(times[:-1], times[1:], strict=True))
+    processing = sum(max(b[0] - a[1], least) for a, b in pairwise(times))
     return 5 / 48_000 * 40 * (times[-1][1] - processing - least)
 
 
