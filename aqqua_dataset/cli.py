@@ -85,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("--release", help="folder of the release; default: the newest")
     show.add_argument("--output", type=Path, help="file to write; default: <image_id>.png or .jpg here")
     add("ledger", _ledger, "count every contribution from declared to published")
+    add("docs", _docs, "write docs/data-dictionary.md again from schemas/")
     dev = add("dev", _dev, "start the Dagster UI")
     dev.add_argument("--port", type=int, default=3000)
     return parser
@@ -262,6 +263,15 @@ def _demo(options: argparse.Namespace, config: Config) -> int:
     print(f"site:    {work / 'warehouse' / 'site' / 'ledger.html'}")
     print(f"ledger:  {work / 'warehouse' / 'ledger' / 'ledger.parquet'}")
     return code
+
+
+def _docs(_: argparse.Namespace, __: Config) -> int:
+    from aqqua_dataset import schema
+
+    page = _ROOT / "docs" / "data-dictionary.md"
+    page.write_text(schema.dictionary_markdown(), encoding="utf-8")
+    print(f"written: {page}")
+    return 0
 
 
 def _dev(options: argparse.Namespace, _: Config) -> int:

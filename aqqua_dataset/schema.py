@@ -224,6 +224,11 @@ def dictionary_markdown() -> str:
     for name, values in enumerations().items():
         lines += [f"### {name}", "", "| value | meaning |", "|---|---|"]
         lines += [f"| `{value}` | {meaning} |" for value, meaning in values.items()] + [""]
+    lines += ["## Inputs of a mapping", "", "| input | units | meaning |", "|---|---|---|"]
+    inputs = vocabulary("inputs.csv")[["input", "units", "meaning"]]
+    for name, units, text in inputs.itertuples(index=False):
+        lines.append(f"| `{name}` | {units.replace('|', ', ')} | {text} |")
+    lines.append("")
     flags = vocabulary("flags.csv")
     lines += [
         "## Flags",

@@ -34,4 +34,11 @@ REAL = [
     RealDelivery("ecotaxa-doi", "ecotaxa", "ecotaxa/ecotaxa_back/ref_exports/doi"),
     RealDelivery("ifcb-old", "ifcb", "ifcb/pyifcb/data"),
     RealDelivery("ifcb-new", "ifcb", "ifcb/classipyr"),
+    RealDelivery("pi10", "pi10", "plankton_imager/cefas"),
+    RealDelivery("uvp6-bundle", "uvp", "ecotaxa/ecotaxa_back/import_uvp6_zip_in_dir"),
+    RealDelivery("zooscan", "zooscan", "zooscan/zooprocess_lib/project"),
+    RealDelivery("vpr", "vpr", "vpr/iml2018051/IML2018051/rois/vpr0/d286"),
+    RealDelivery("ecopart", "uvp", "uvp/ecopart_qa/ref_export/tsv_det_multi"),
+    RealDelivery("spc-settings", "spc", "spc/spcconvert"),
+    RealDelivery("planktivore", "spc", "planktivore/mbari_aidata"),
 ]

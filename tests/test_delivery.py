@@ -101,3 +101,14 @@ def test_a_cut_archive_is_named_and_never_crashes(tmp_path_factory: Any, ending:
                 assert FILES[inside].startswith(delivery.read(path))
             except DamagedArchive:
                 assert ending == ".tar"
+
+
+def test_links_are_followed_and_circles_are_not(tmp_path: Path) -> None:
+    (tmp_path / "in" / "a").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "x.txt").write_bytes(b"x")
+    (tmp_path / "in" / "linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "in" / "a" / "up").symlink_to(tmp_path / "in")
+    (tmp_path / "in" / "a" / "gone").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "in" / "a" / "y.txt").write_bytes(b"y")
+    assert content(tmp_path / "in") == {"a/y.txt": b"y", "linked/x.txt": b"x"}

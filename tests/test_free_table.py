@@ -115,7 +115,7 @@ def test_a_side_table_that_arrives_later_frees_the_images_without_reading_them_a
     lay(tmp_path / "in", {"t.csv": "id,file,cast\n1,1.png,c1\n2,2.png,c2\n", "1.png": png(), "2.png": png()})
     given = lab(
         tmp_path, FORM.model_copy(update={"latitude": None, "longitude": None}),
-        mapping={"object_id": {"column": "id"}, "image_file": {"column": "file"}, "date": {"column": "cast"}},
+        mapping={"object_id": {"column": "id"}, "image_file": {"column": "file"}},
         joins=[{
             "id": "casts", "location": str(tmp_path / "side"), "key": ["cast"], "to": ["cast"],
             "mapping": {
@@ -228,3 +228,14 @@ def test_the_raw_image_stands_for_its_processed_forms(tmp_path: Path, monkeypatc
     assert core[row["image_id"]]["source_image_file"] == "1p.png"
     assert core[row["kept_image_id"]]["source_image_file"] == "1r.png"
     assert row["duplicate_kind"] == "variant"
+
+
+def test_delivered_columns_may_be_called_like_the_pipelines_own(tmp_path: Path) -> None:
+    header = "image_id;rank;images;reason;part;row;file;when"
+    lay(tmp_path / "in", {"t.csv": f"{header}\n7;3;2;because;1;1;1.png;2019-06-14\n", "1.png": png()})
+    mapping = {"object_id": {"column": "image_id"}, "image_file": {"column": "file"}, "datetime": {"column": "when"},
+               "label": {"column": "reason"}}  # fmt: skip
+    made = collection(tmp_path, lab(tmp_path, mapping=mapping))
+    run(made)
+    [row] = rows_of(made, "core")
+    assert (row["source_object_id"], row["label_verbatim"], row["source_image_rank"]) == ("7", "because", 0)

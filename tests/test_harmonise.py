@@ -31,10 +31,10 @@ def interpret(declared: Declared | None = None, source: Source | None = None, **
     rows = with_locator(frame.astype(dict.fromkeys(row, "str")))
     named = pd.DataFrame(
         {
-            "image_id": pd.array(["03e05be3-ba80-5dcf-bc6d-b33a3bfcd64f"], dtype="str"),
-            "rank": pd.array([0], dtype="Int32"),
-            "images": pd.array([1], dtype="Int32"),
-            "reason": pd.array([np.nan], dtype="str"),
+            "aqqua_image_id": pd.array(["03e05be3-ba80-5dcf-bc6d-b33a3bfcd64f"], dtype="str"),
+            "aqqua_image_rank": pd.array([0], dtype="Int32"),
+            "aqqua_images": pd.array([1], dtype="Int32"),
+            "aqqua_reject": pd.array([np.nan], dtype="str"),
         }
     )
     giver = contribution("c1", "x", declared=declared or Declared(), **({"source": source} if source else {}))

@@ -32,10 +32,10 @@ def interpret(cells: dict[str, str], mapping: dict[str, dict[str, str]], form: D
     frame = with_locator(pd.DataFrame([row | {"aqqua_object_id": "o1", "aqqua_image_file": "1.png"}], dtype="str"))
     named = pd.DataFrame(
         {
-            "image_id": pd.array(["03e05be3-ba80-5dcf-bc6d-b33a3bfcd64f"], dtype="str"),
-            "rank": pd.array([0], dtype="Int32"),
-            "images": pd.array([1], dtype="Int32"),
-            "reason": pd.array([np.nan], dtype="str"),
+            "aqqua_image_id": pd.array(["03e05be3-ba80-5dcf-bc6d-b33a3bfcd64f"], dtype="str"),
+            "aqqua_image_rank": pd.array([0], dtype="Int32"),
+            "aqqua_images": pd.array([1], dtype="Int32"),
+            "aqqua_reject": pd.array([np.nan], dtype="str"),
         }
     )
     columns: Any = {"object_id": {"column": "id"}, "datetime": {"column": "when"}} | mapping

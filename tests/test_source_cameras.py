@@ -48,6 +48,30 @@ def test_a_written_delivery_is_recognised_and_read_whole(tmp_path: Path, name: s
     pd.testing.assert_frame_equal(rows, again)
 
 
+VALUES = (
+    "ctd_pressure", "class_name", "settings_pixel_size", "metadata_acq_celltype", "captured", "tmd_pressure",
+    "tmd_longitude", "log_latitude", "log_ship",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["vpr", "pi10", "loki", "spc", "planktoscope"])
+def test_a_delivery_cut_off_anywhere_is_read_without_inventing_anything(tmp_path: Path, name: str) -> None:
+    importlib.import_module(f"writers.{name}").write(tmp_path, 3)
+    whole, _ = read(tmp_path, name)
+    cells = {column: set(whole[column].dropna()) for column in whole.columns[whole.dtypes == "str"]}
+    for path in sorted(p for p in tmp_path.rglob("*") if p.is_file() and p.suffix != ".png"):
+        data = path.read_bytes()
+        for cut in range(0, len(data), max(1, len(data) // 12)):
+            path.write_bytes(data[:cut])
+            rows, _ = read(tmp_path, name)
+            used = rows[rows["aqqua_reason"].isna()]
+            assert set(used["aqqua_object_id"]) <= set(whole["aqqua_object_id"]), (path.name, cut)
+            for column in VALUES:
+                if column in used and column in cells:
+                    assert set(used[column].dropna()) <= cells[column], (path.name, cut, column)
+        path.write_bytes(data)
+
+
 # --- VPR ---
 
 
@@ -293,7 +317,9 @@ def test_loki_broken_files_are_findings_and_the_rest_is_read(tmp_path: Path) -> 
     assert len(rows) == 2
     assert rows["tmd_pressure"].notna().all()
     assert rows["log_ship"].isna().all()
-    assert [(f.rule, f.count) for f in found] == [("loki_haul_unknown", 1), ("loki_telemetry_unreadable", 2)]
+    assert [(f.rule, f.count) for f in found] == [
+        ("loki_haul_unknown", 1), ("loki_file_cut_off", 1), ("loki_telemetry_unreadable", 2),
+    ]  # fmt: skip
 
 
 def test_loki_a_dat_record_is_read_as_a_tmd_one_is(tmp_path: Path) -> None:
@@ -429,6 +455,31 @@ def test_spc_contradicting_and_unreadable_labels_are_findings(tmp_path: Path) ->
     rows, found = read(tmp_path, "spc")
     assert rows["class_name"].isna().tolist() == [True, False]
     assert [(f.rule, f.count) for f in found] == [("mapped_column_missing", 1), ("label_contradicts", 1)]
+
+
+@pytest.mark.parametrize(
+    ("last", "kept", "said"),
+    [("{},Cop\n", True, []), ("{},Cop", False, ["table_cut_off"]), ("{},Cop,0", True, []), ("{},Cop,", True, [])],
+)
+def test_spc_a_label_the_table_may_be_cut_off_in_is_not_taken(
+    tmp_path: Path, last: str, kept: bool, said: list[str]
+) -> None:
+    name = spc_writer.name(0)
+    (tmp_path / name).write_bytes(picture(0))
+    (tmp_path / "labels.csv").write_text("image_path,label,x\n" + last.format(name))
+    rows, found = read(tmp_path, "spc")
+    assert rows["class_name"].notna().tolist() == [kept]
+    assert rules(found) == said
+
+
+def test_loki_a_value_a_file_ends_in_is_left_out_and_named(tmp_path: Path) -> None:
+    loki_writer.write(tmp_path, 1)
+    [record] = (tmp_path / loki_writer.HAUL / "Telemetrie").iterdir()
+    record.write_text("5;114,5\n10;100")
+    rows, found = read(tmp_path, "loki")
+    assert rows["tmd_longitude"].tolist() == ["114,5"]
+    assert rows["tmd_pressure"].isna().all()
+    assert [(f.rule, f.count) for f in found] == [("loki_file_cut_off", 1)]
 
 
 @pytest.mark.parametrize(

@@ -34,10 +34,10 @@ def deliver(folder: Path, *rows: dict[str, str], name: str = "ecotaxa_export.tsv
 def harmonised(rows: pd.DataFrame) -> Harmonised:
     named = pd.DataFrame(
         {
-            "image_id": pd.array([f"00000000-0000-5000-8000-{n:012}" for n in range(len(rows))], dtype="str"),
-            "rank": pd.array([0] * len(rows), dtype="Int32"),
-            "images": pd.array([1] * len(rows), dtype="Int32"),
-            "reason": pd.array([np.nan] * len(rows), dtype="str"),
+            "aqqua_image_id": pd.array([f"00000000-0000-5000-8000-{n:012}" for n in range(len(rows))], dtype="str"),
+            "aqqua_image_rank": pd.array([0] * len(rows), dtype="Int32"),
+            "aqqua_images": pd.array([1] * len(rows), dtype="Int32"),
+            "aqqua_reject": pd.array([np.nan] * len(rows), dtype="str"),
         }
     )
     return harmonise(pd.concat([named, rows], axis=1), contribution("c1", "x", format="planktoscope"), settings())

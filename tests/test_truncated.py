@@ -18,7 +18,7 @@ from aqqua_dataset.sources import IMAGE_ENDINGS
 
 pytestmark = pytest.mark.realdata
 
-_LARGEST = 700_000  # bytes; beyond it a cut shows nothing new
+_LARGEST = 2_500_000  # bytes; beyond it a cut shows nothing new
 _FILES_PER_ENDING = 3
 _CUTS = 11
 

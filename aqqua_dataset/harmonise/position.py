@@ -83,12 +83,12 @@ def _parsed(work: Work, take: pd.Series, texts: tuple[pd.Series, pd.Series], uni
     columns: dict[str, pd.Series] = {"latitude_text": texts[0], "longitude_text": texts[1], "own": take}
     notation = work.constant("dd")
     degrees = [_degrees(work, text.where(take)) for text in texts]
+    dms = texts[0].str.contains("°", regex=False).fillna(False).astype(bool)
     if units[0].startswith("ddmm"):
-        decimal = pd.concat([(d.abs() % 1).round(9) >= _NOT_MINUTES for d in degrees], axis=1).any(axis=1)
-        degrees = [d.where(decimal, _of_minutes(d, unit)) for d, unit in zip(degrees, units, strict=True)]
+        decimal = pd.concat([(d.abs() % 1).round(9) >= _NOT_MINUTES for d in degrees], axis=1).any(axis=1) & ~dms
+        degrees = [d.where(decimal | dms, _of_minutes(d, unit)) for d, unit in zip(degrees, units, strict=True)]
         work.flag("COORD_DDMM_IS_DECIMAL", take & decimal)
         notation = notation.where(decimal, "ddmm")
-    dms = texts[0].str.contains("°", regex=False).fillna(False).astype(bool)
     columns |= {"latitude": degrees[0], "longitude": degrees[1], "notation": notation.mask(dms, "dms")}
     return pd.DataFrame(columns)
 

@@ -26,8 +26,8 @@ class Harmonised:
 def harmonise(rows: pd.DataFrame, contribution: Contribution, settings: Settings) -> Harmonised:
     """Interprets rows as ``sources.rows.load_rows`` gives them; keeps their order."""
     work = Work(rows, contribution, settings)
-    for reason in rows["reason"].dropna().unique():
-        work.reject(reason, rows["reason"] == reason, "", rows["aqqua_value"])
+    for reason in rows["aqqua_reject"].dropna().unique():
+        work.reject(reason, rows["aqqua_reject"] == reason, "", rows["aqqua_value"])
     _identity(work)
     for interpret in (
         instrument.interpret, scale.interpret, time.interpret, position.interpret, depth.interpret, volume.interpret,
@@ -37,7 +37,7 @@ def harmonise(rows: pd.DataFrame, contribution: Contribution, settings: Settings
     _delivered_flags(work)
     work.columns["qc_flags"], work.columns["qc_level"] = _flags(work)
     quarantine = _quarantine(work)
-    usable = ~rows["image_id"].isin(quarantine["image_id"])
+    usable = ~rows["aqqua_image_id"].isin(quarantine["image_id"])
     core, broken = _validated(pd.DataFrame(work.columns)[usable], work)
     return Harmonised(core, to_arrow(pd.concat([quarantine, broken]), "quarantine"))
 
@@ -45,13 +45,13 @@ def harmonise(rows: pd.DataFrame, contribution: Contribution, settings: Settings
 def _identity(work: Work) -> None:
     source = work.contribution.source
     event = work.text("event_id")
-    work.columns["image_id"] = work.rows["image_id"]
+    work.columns["image_id"] = work.rows["aqqua_image_id"]
     work.columns["contribution_id"] = work.constant(work.contribution.id)
     work.columns["source_system"] = work.constant(source.format if source else None)
     work.columns["source_dataset_id"] = work.constant(source.dataset_id if source else None)
     work.columns["source_object_id"] = work.rows["aqqua_object_id"]
     work.columns["source_image_file"] = work.rows["aqqua_image_file"]
-    work.columns["source_image_rank"] = work.rows["rank"]
+    work.columns["source_image_rank"] = work.rows["aqqua_image_rank"]
     work.columns["image_variant"] = work.rows["aqqua_variant"]
     work.columns["event_id"] = event.mask(event.str.startswith("__DUMMY_ID__").fillna(False).astype(bool))
     work.columns["parent_event_id"] = work.text("parent_event_id")
@@ -62,7 +62,7 @@ def _delivered_flags(work: Work) -> None:
     raised = work.rows["aqqua_flags"].fillna("")
     for name in sorted({word for text in raised.unique() for word in text.split()}):
         work.flag(name, raised.str.contains(rf"\b{name}\b", regex=True))
-    work.flag("IMAGE_MULTIPLE_RANKS", work.rows["images"] > 1)
+    work.flag("IMAGE_MULTIPLE_RANKS", work.rows["aqqua_images"] > 1)
 
 
 def _flags(work: Work) -> tuple[pd.Series, pd.Series]:
@@ -99,7 +99,7 @@ def _rejected(work: Work, rows: pd.DataFrame, reason: str, column: str | pd.Seri
     spec = schema.vocabulary("reasons.csv").set_index("reason").loc[reason]
     return pd.DataFrame(
         {
-            "image_id": rows["image_id"],
+            "image_id": rows["aqqua_image_id"],
             "contribution_id": work.contribution.id,
             "stage": spec["stage"],
             "reason": reason,

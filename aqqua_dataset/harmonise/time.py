@@ -25,6 +25,7 @@ def interpret(work: Work) -> None:
     """Sets datetime_utc, datetime_precision, datetime_verbatim and timezone_source."""
     one = _one_column(work)
     date, time = work.text("date"), work.text("time")
+    one = one.mask(date.notna())  # a date of its own comes first: formats that have both hold a copy in the other
     verbatim = one["text"].fillna(date.str.cat(time.fillna(""), sep=" ").str.strip())
     local = _date_and_time(work, date, time).where(one["text"].isna(), one["local"])
     utc, source = _to_utc(work, local, one["zone"])

@@ -72,7 +72,7 @@ def pack_part(task: PackTask) -> int:
     if warehouse.exists(index_path(task.folder, task.part)):
         return int(warehouse.read_parquet(index_path(task.folder, task.part), ["offset"]).num_rows)
     rows = load_rows(warehouse, task.rows_folder, task.part, _COLUMNS)
-    rows = rows[rows["reason"].isna()]
+    rows = rows[rows["aqqua_reject"].isna()]
     index: list[dict[str, object]] = []
     rejected: list[dict[str, object]] = []
     shard = shard_path(task.folder, task.part)
@@ -98,7 +98,7 @@ def pack_part(task: PackTask) -> int:
 def _inspected(delivery: Delivery, rows: pd.DataFrame) -> Iterator[tuple[str, PackedImage | BadImage]]:
     """Each image in the order of the rows, or why it can't be used; decoding is the cost, not the loop."""
     sheets = Sheets(delivery)
-    for image_id, path, *numbers in rows[["image_id", "aqqua_path", *_PLACE]].itertuples(index=False, name=None):
+    for image_id, path, *numbers in rows[["aqqua_image_id", "aqqua_path", *_PLACE]].itertuples(index=False, name=None):
         place = dict(zip(_PLACE, (None if pd.isna(n) else int(n) for n in numbers), strict=True))
         try:
             if pd.isna(path):
@@ -187,7 +187,7 @@ def _entry(image_id: str, image: PackedImage, shard: str, offset: int) -> dict[s
 def _rejected(task: PackTask, rows: pd.DataFrame, rejected: list[dict[str, object]]) -> pa.Table:
     """Quarantine rows of the images that can't be used."""
     found = pd.DataFrame(rejected, columns=["image_id", "reason", "value"]).merge(
-        rows.drop(columns="reason"), on="image_id"
+        rows, left_on="image_id", right_on="aqqua_image_id"
     )
     reasons = schema.vocabulary("reasons.csv").set_index("reason")["expected"]
     return to_arrow(

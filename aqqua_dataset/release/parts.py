@@ -137,13 +137,13 @@ def _images_table(task: ReleasePartTask, chosen: pa.Table, core: pa.Table, share
 def _verbatim_table(task: ReleasePartTask, chosen: pa.Table) -> pa.Table:
     """The delivered columns of the published images as text, sorted by image id."""
     rows = load_rows(task.warehouse, task.rows_folder, task.part)
-    rows = rows[rows["image_id"].isin(chosen["image_id"].to_pylist()) & rows["reason"].isna()]
+    rows = rows[rows["aqqua_image_id"].isin(chosen["image_id"].to_pylist()) & rows["aqqua_reject"].isna()]
     table = {
-        "image_id": rows["image_id"],
+        "image_id": rows["aqqua_image_id"],
         "source_table": rows["aqqua_table"],
         "source_line": rows["aqqua_line"],
     }
-    delivered = [c for c in rows.columns[4:] if not c.startswith("aqqua_")]
+    delivered = [c for c in rows.columns if not c.startswith("aqqua_")]
     columns = [pa.array(v, from_pandas=True) for v in table.values()]
     columns += [pa.array(rows[c], pa.string(), from_pandas=True) for c in delivered]
     names = [*table, *(f"delivered_{c}" if c in table else c for c in delivered)]

@@ -115,21 +115,31 @@ def _haul(delivery: Delivery, haul: str, paths: list[str], report: Report) -> tu
     log: dict[str, str] = {}
     found: list[dict[str, object]] = []
     bad: list[str] = []
+    cut: list[str] = []
     for path in paths:
         inside = path.removeprefix(haul)
         record = _RECORD.fullmatch(posixpath.basename(inside)) if _TELEMETRY in inside.casefold() else None
+        is_log = record is None and inside.casefold().endswith(".log") and not log
+        if record is None and not is_log:
+            continue
         try:
+            text = _text(delivery, path)
+            if text and not text.endswith(("\n", "\r")):
+                cut.append(path)
             if record is not None:
-                entries = _record(delivery, path, record["kind"].lower())
+                entries = parse_lines(text, TMD) if record["kind"].lower() == "tmd" else parse_dat(text)
                 time = pd.to_datetime(record["date"] + record["time"], format="%Y%m%d%H%M%S", errors="coerce")
                 if not entries or pd.isna(time):
                     bad.append(path)
                 else:
                     found.append({"when": time} | entries)
-            elif inside.casefold().endswith(".log") and not log:
-                log = parse_lines(_text(delivery, path), LOG)
+            else:
+                log = parse_lines(text, LOG)
         except OSError as error:
             report(Finding("loki_file_unreadable", "warning", f"the file can't be read ({error})", file=path))
+    if cut:
+        message = "files that end inside a line; the value they end in is left out"
+        report(Finding("loki_file_cut_off", "warning", message, file=cut[0], count=len(cut)))
     if bad:
         message = "telemetry files without a readable record; they are passed over"
         report(Finding("loki_telemetry_unreadable", "warning", message, file=bad[0], count=len(bad)))
@@ -141,20 +151,18 @@ def _haul(delivery: Delivery, haul: str, paths: list[str], report: Report) -> tu
     return log, records.sort_values("when", kind="stable").drop_duplicates("when")
 
 
-def _record(delivery: Delivery, path: str, kind: str) -> dict[str, str]:
-    text = _text(delivery, path)
-    return parse_lines(text, TMD) if kind == "tmd" else parse_dat(text)
-
-
 def _text(delivery: Delivery, path: str) -> str:
     with delivery.open(path) as stream:
         return decode(stream.read(_LARGEST_RECORD))
 
 
 def parse_lines(text: str, names: Mapping[int, str]) -> dict[str, str]:
-    """Values of lines ``index;value`` by column, or by index where it has none; other lines are passed over."""
+    """Values of lines ``index;value`` by column, or by index where it has none; other lines are passed over.
+
+    So is what stands after the last line end: the file may be cut off inside the value.
+    """
     found: dict[str, str] = {}
-    for line in LINE_END.split(text):
+    for line in LINE_END.split(text)[:-1]:
         index, separator, value = line.partition(";")
         name = names.get(int(index), str(int(index))) if _INDEX.fullmatch(index) else None
         if separator and name and value.strip():
@@ -163,8 +171,9 @@ def parse_lines(text: str, names: Mapping[int, str]) -> dict[str, str]:
 
 
 def parse_dat(text: str) -> dict[str, str]:
-    """Values of the first line of a ``.dat`` by column."""
-    cells = LINE_END.split(text, maxsplit=1)[0].split("\t")
+    """Values of the first line of a ``.dat`` by column; without a line end its last cell may be cut and is left out."""
+    line, *more = LINE_END.split(text, maxsplit=1)
+    cells = line.split("\t") if more else line.split("\t")[:-1]
     return {DAT[i]: cell.strip() for i, cell in enumerate(cells, start=1) if i in DAT and cell.strip()}
 
 

@@ -25,6 +25,10 @@ ROWS_PER_PART = 20_000
 IMAGE_NAMESPACE = uuid.UUID("5b0f1c9e-3f0a-5d0e-9a53-0c1a7d3e6b21")
 
 _ARROW = {"str": pa.string(), "Int32": pa.int32(), "Int64": pa.int64()}
+#: What every row is given once all are known, by its column in ``ids.parquet``: the name it has among the rows.
+GIVEN = {
+    "image_id": "aqqua_image_id", "rank": "aqqua_image_rank", "images": "aqqua_images", "reason": "aqqua_reject",
+}  # fmt: skip
 _IDS = pa.schema(
     [
         pa.field("part", pa.int32(), nullable=False),
@@ -194,7 +198,7 @@ def _write_ids(warehouse: Warehouse, folder: str, parts: int, contribution: str)
 
 
 def load_rows(warehouse: Warehouse, folder: str, part: int, columns: list[str] | None = None) -> pd.DataFrame:
-    """One part of verbatim rows with ``image_id``, ``rank``, ``images`` (of the object) and ``reason``.
+    """One part of verbatim rows with the columns of ``GIVEN``: id, resolved rank, images of the object, reject reason.
 
     Args:
         warehouse: where the parts lie.
@@ -205,8 +209,9 @@ def load_rows(warehouse: Warehouse, folder: str, part: int, columns: list[str] |
     rows = warehouse.read_parquet(part_path(folder, part), columns).to_pandas(types_mapper=_pandas_type)
     ids = warehouse.read_parquet(f"{folder}/ids.parquet", filters=[("part", "=", part)])
     named = ids.drop_columns(["part", "row"]).to_pandas(types_mapper=_pandas_type)
+    named = named.rename(columns=GIVEN)
     if "aqqua_reason" in rows:
-        named["reason"] = rows["aqqua_reason"].fillna(named["reason"])
+        named["aqqua_reject"] = rows["aqqua_reason"].fillna(named["aqqua_reject"])
     return pd.concat([named, rows], axis=1)
 
 

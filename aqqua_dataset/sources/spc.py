@@ -209,6 +209,28 @@ def parse_settings(data: bytes) -> dict[str, str]:
     return {column_name(e.tag): e.text.strip() for e in root if e.text and e.text.strip() and column_name(e.tag)}
 
 
+def _whole_lines(
+    table: "csv.DictReader[str]", ended: bool, path: str, report: Report
+) -> Iterator[dict[str, str | None]]:
+    """The lines of a table but for the last, where the table ends inside it."""
+    waiting: dict[str, str | None] | None = None
+    for line in table:
+        if waiting is not None:
+            yield waiting
+        waiting = dict(line)
+    if waiting is not None and (ended or _is_whole(waiting)):
+        yield waiting
+    elif waiting is not None:
+        message = "the table ends inside a line; the line was left out"
+        report(Finding("table_cut_off", "warning", message, file=path, line=table.line_num))
+
+
+def _is_whole(line: dict[str, str | None]) -> bool:
+    """Whether a cell stands after both image and label of a line, so that neither can be cut off."""
+    cells = [name for name, cell in line.items() if cell is not None]
+    return {"image_path", "label"} <= set(cells[:-1])
+
+
 def _labels(delivery: Delivery, report: Report) -> dict[str, str]:
     """Class by image name from every ``labels.csv``; an image that stands there with two classes gets none."""
     found: dict[str, str] = {}
@@ -217,9 +239,11 @@ def _labels(delivery: Delivery, report: Report) -> dict[str, str]:
         if posixpath.basename(file.path).casefold() != _LABELS:
             continue
         try:
-            table = csv.DictReader(io.StringIO(decode(delivery.read(file.path)), newline=""))
+            text = decode(delivery.read(file.path))
+            table = csv.DictReader(io.StringIO(text, newline=""))
             columns = {"image_path", "label"} <= set(table.fieldnames or ())
-            for row in table if columns else ():
+            ended = text.endswith(("\n", "\r"))
+            for row in _whole_lines(table, ended, file.path, report) if columns else ():
                 name, label = posixpath.basename(row["image_path"] or ""), row["label"]
                 if name and label and found.setdefault(name, label) != label:
                     torn.add(name)

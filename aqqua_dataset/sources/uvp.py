@@ -26,14 +26,37 @@ from aqqua_dataset.transfer.delivery import Delivery
 _RAW = re.compile(r"HDR\d{14}\.(?:hdr|dat|bru1?)", re.IGNORECASE)
 _PARTICLES = re.compile(r".+_Particule\.zip|(?:.*_)?(?:LPM|BLACK|TAXO2)\.txt", re.IGNORECASE)
 _BUNDLE = re.compile(r".*Images\.zip|compute_vignette\.txt", re.IGNORECASE)
+_FLOAT = re.compile(r"(?:.*_)?(?:LPM|BLACK|TAXO2)\.txt", re.IGNORECASE)
 _ALL = (_BUNDLE, HEADER, SUMMARY, ECOPART, _RAW, _PARTICLES)
-TELLING = re.compile("|".join(pattern.pattern for pattern in _ALL), re.IGNORECASE)
+TELLING = re.compile("|".join(re.sub(r"\?P<\w+>", "?:", p.pattern) for p in _ALL), re.IGNORECASE)
 COVERS: tuple[str, ...] = ("ecotaxa",)
 
 
 def detect(delivery: Delivery, telling: Telling) -> str | None:
     """Evidence in words: bundles, header tables, raw folders or EcoPart exports of a UVP."""
-    return f"{telling.count} file(s) of UVP bundles, projects or EcoPart exports, first {telling.paths[0]}"
+    for path in telling.paths:
+        name = posixpath.basename(path)
+        if name.lower().endswith("images.zip") and not _holds_table(delivery, path):
+            continue  # others call their zips so as well
+        if _FLOAT.fullmatch(name) and not _starts_with(delivery, path, b"DATE_TIME"):
+            continue
+        return f"{telling.count} file(s) of UVP bundles, projects or EcoPart exports, first {path}"
+    return None
+
+
+def _holds_table(delivery: Delivery, path: str) -> bool:
+    """Whether a zip ``<sample>_Images.zip`` holds ``ecotaxa_<sample>.tsv``, itself or in its folder of that name."""
+    stem = posixpath.basename(path)[: -len(".zip")]
+    table = f"ecotaxa_{re.sub('_?images$', '', stem, flags=re.IGNORECASE)}.tsv"
+    return any(delivery.find(f"{path}!/{folder}{table}") for folder in ("", f"{stem}/"))
+
+
+def _starts_with(delivery: Delivery, path: str, start: bytes) -> bool:
+    try:
+        with delivery.open(path) as stream:
+            return stream.read(len(start)) == start
+    except OSError:
+        return False
 
 
 def read(delivery: Delivery, source: Source, report: Report) -> Iterator[pd.DataFrame]:
@@ -47,19 +70,31 @@ def read(delivery: Delivery, source: Source, report: Report) -> Iterator[pd.Data
 
 
 def _joined(rows: pd.DataFrame, side: UvpSide) -> pd.DataFrame:
-    sample = rows["sample_id"] if "sample_id" in rows else pd.Series(pd.NA, rows.index, dtype="str")
+    sample = _samples(rows, side)
     values = {s: side.of(s) for s in sample.dropna().unique()}
     vignette = side.vignettes.get(str(rows["aqqua_table"].iloc[0]).rpartition("/")[0], {})
     names = sorted({name for entries in values.values() for name in entries})
     added = {n: sample.map({s: entries.get(n) for s, entries in values.items()}).astype("str") for n in names}
     added |= {n: pd.Series(v, rows.index, dtype="str") for n, v in vignette.items()}
     joined = pd.concat([rows, pd.DataFrame(added, index=rows.index)], axis=1)
-    depth = rows["object_depth_min"] if "object_depth_min" in rows else sample.where(False)
-    pieces = [
-        side.of_objects(s, rows.loc[g, "aqqua_object_id"], depth[g]) for s, g in sample.groupby(sample).groups.items()
-    ]
-    objects = pd.concat(pieces) if pieces else pd.DataFrame(columns=list(JOINED), index=rows.index[:0])
-    return pd.concat([joined, objects.reindex(rows.index).astype("str")], axis=1)
+    known = {"objid": "objid", "orig_id": "aqqua_object_id", "depth": "object_depth_min"}
+    objects = rows.reindex(columns=list(known.values())).set_axis(list(known), axis=1).astype("str")
+    pieces = [side.of_objects(s, objects.loc[g]) for s, g in sample.groupby(sample).groups.items()]
+    told = pd.concat(pieces) if pieces else pd.DataFrame(columns=list(JOINED), index=rows.index[:0])
+    return pd.concat([joined, told.reindex(rows.index).astype("str")], axis=1)
+
+
+def _samples(rows: pd.DataFrame, side: UvpSide) -> pd.Series:
+    """The name by which the side files know each row's sample: its id, its profile, or what the table is named by."""
+    table = posixpath.basename(str(rows["aqqua_table"].iloc[0]))
+    stem = re.sub(r"^ecotaxa_|\.[^.]*$", "", table, flags=re.IGNORECASE)
+    result = pd.Series(pd.NA, rows.index, dtype="str")
+    for name in ("sample_id", "sample_profileid", None):
+        if name is None or name in rows:
+            told = pd.Series(stem, rows.index, dtype="str") if name is None else rows[name]
+            known = {s: s for s in told.dropna().unique() if side.knows(s)}
+            result = result.fillna(told.map(known).astype("str"))
+    return result
 
 
 def _report_without_images(delivery: Delivery, found: bool, report: Report) -> None:

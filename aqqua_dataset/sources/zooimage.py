@@ -1,11 +1,15 @@
 """ZooImage archives: a ``.zid`` per sample, which is a zip of one ``_dat1.zim`` per fraction and its vignettes.
 
-Layout (ZooImage 1 to 3, as its R package reads them): ``<sample>+<fraction>_dat1.zim`` starts with a line ``ZI1``,
-``ZI2`` or ``ZI3``, has sections of ``key=value`` lines (``PixelSize=0.04233`` in mm …), then ``[Data]`` and a table
-with tabs (older ones ``;``) whose first column is ``!Item``; vignettes are ``<sample>+<fraction>_<item>.jpg`` or ``.png``.
-``Description.zis`` beside the archives holds tab-separated tables in sections; the line of ``[Samples]`` whose first
-column is the sample gives date, time and position, which may be empty.
-No public archive exists: checked on files of the project's own writer.
+Layout (ZooImage 1 to 5, as its R package writes and reads them): ``<sample>.zid`` is a zip of a folder ``<sample>/``;
+``<sample>+<fraction>_dat1.zim`` in it starts with a line ``ZI1``, ``ZI2``, ``ZI3`` or ``ZI5``, has sections of
+``key=value`` lines in which ``#`` begins a comment (``PixelSize=0.04233`` with ``PixelUnit=mm``), then ``[Data]`` and
+a table with tabs (older ones ``;``) whose first column is ``!Item`` and whose lines may end in a tab; vignettes are
+``<sample>+<fraction>_<item>.jpg`` or ``.png``. A sample is ``<series>.<YYYY-MM-DD>.<id>``.
+``Description.zis`` beside the archives holds tab-separated tables in sections: ``[Samples]``, whose first column is
+the sample, gives date, time and position, which may be empty, and names a line of ``[Stations]``, ``[Cruises]`` and
+``[Series]``. ``.zidb`` files are databases of R and can't be read.
+Checked on the templates of .zim and .zis published with ZooImage and on files of the project's own writer; no archive
+could be passed on.
 """
 
 import posixpath
@@ -16,16 +20,22 @@ import pandas as pd
 
 from aqqua_dataset.findings import Finding
 from aqqua_dataset.registry.models import Source
-from aqqua_dataset.sources import IMAGE_ENDINGS, Report, Telling, with_locator
+from aqqua_dataset.sources import Report, Telling
 from aqqua_dataset.sources.entries import LINE_END, column_name, decode, sections
-from aqqua_dataset.sources.zooscan import DATA, parse_pid_data
+from aqqua_dataset.sources.items import located, parse_items, split_data
 from aqqua_dataset.transfer.delivery import Delivery
 
 _ZIM = re.compile(r"(?P<sample>.+?)\+(?P<fraction>[^+]+?)_dat\d\.zim", re.IGNORECASE)
-TELLING = re.compile(re.sub(r"\?P<\w+>", "?:", _ZIM.pattern) + r"|.+\.zid", re.IGNORECASE)
+TELLING = re.compile(re.sub(r"\?P<\w+>", "?:", _ZIM.pattern) + r"|.+\.zidb?", re.IGNORECASE)
 COVERS: tuple[str, ...] = ()
 _ZIS = ".zis"
+_ZIDB = ".zidb"
 _FIRST_LINE = re.compile(r"ZI[1-5]\s*")
+_COMMENT = re.compile(r"#[^\r\n]*")
+_DATE = re.compile(r"(?<!\d)\d{4}-\d{2}-\d{2}(?!\d)")
+_MICROMETRES = ("um", "µm", "micron", "microns")
+#: Column of ``[Samples]`` that names a line of another table, and that table's section.
+_NAMED = (("station", "stations"), ("cruise", "cruises"), ("series", "series"))
 
 
 def detect(delivery: Delivery, telling: Telling) -> str | None:
@@ -36,53 +46,55 @@ def detect(delivery: Delivery, telling: Telling) -> str | None:
 def read(delivery: Delivery, source: Source, report: Report) -> Iterator[pd.DataFrame]:
     """Chunks of rows, one .zim after the other in the order of their paths."""
     samples = _samples(delivery, report)
+    found = False
     for file in delivery.files():
+        if file.path.lower().endswith(_ZIDB):
+            message = "databases of R can't be read; deliver the sample as .zid"
+            report(Finding("zooimage_zidb", "error", message, file=file.path))
         if match := _ZIM.fullmatch(posixpath.basename(file.path)):
-            rows = _rows(delivery, file.path, match, samples.get(match["sample"], {}), report)
-            if rows is not None:
-                yield rows
+            found = True
+            yield from _rows(delivery, file.path, match, samples.get(match["sample"].casefold(), {}), report)
+    if not found:
+        report(Finding("zooimage_without_objects", "warning", "no <sample>+<fraction>_dat1.zim: no objects"))
 
 
 def _rows(
     delivery: Delivery, path: str, named: re.Match[str], sample: dict[str, str], report: Report
-) -> pd.DataFrame | None:
+) -> Iterator[pd.DataFrame]:
     try:
         text = decode(delivery.read(path))
     except OSError as error:
         report(Finding("zooimage_file_unreadable", "error", f"can't be read ({error})", file=path))
-        return None
-    parts = DATA.split(text, maxsplit=1)
-    table, cut = parse_pid_data(parts[1]) if len(parts) == 2 else (pd.DataFrame(), pd.Series(dtype=bool))
-    if not _FIRST_LINE.fullmatch(LINE_END.split(text, maxsplit=1)[0]) or "item" not in table or table.empty:
+        return
+    head, table, line = split_data(text)
+    items = parse_items(table or "")
+    if not _FIRST_LINE.fullmatch(LINE_END.split(text, maxsplit=1)[0]) or items.rows.empty:
         message = "expected a first line ZI1, ZI2 or ZI3 and objects below [Data]; no objects"
         report(Finding("zooimage_zim_without_objects", "warning", message, file=path))
-        return None
-    name = f"{named['sample']}+{named['fraction']}_" + table["item"].str.strip()
-    folder = path.removesuffix(posixpath.basename(path))
-    found = {n: delivery.find(f"{folder}{n}", IMAGE_ENDINGS) or f"{folder}{n}.jpg" for n in name}
-    facts = {"sample": named["sample"], "fraction": named["fraction"]} | parse_head(parts[0]) | sample
-    same = {n: pd.Series(value, table.index, dtype="str") for n, value in facts.items()}
-    locator = {
-        "aqqua_object_id": name,
-        "aqqua_image_file": name.map(found).str.rsplit("/", n=1).str[-1],
-        "aqqua_table": path,
-        "aqqua_line": table.index.to_series() + parts[0].count("\n") + 3,
-        "aqqua_path": name.map(found),
-        "aqqua_flags": cut.map({True: "ROW_CUT_OFF", False: ""}),
-    }
-    measured = table.add_prefix("object_")
-    added = pd.DataFrame(same | locator, index=table.index)
-    return with_locator(pd.concat([measured, added], axis=1).reset_index(drop=True))
+        return
+    facts = {"sample": named["sample"], "fraction": named["fraction"]} | parse_head(head) | sample
+    if date := _DATE.search(named["sample"]):
+        facts["name_date"] = date[0]
+    yield from located(delivery, items, f"{named['sample']}+{named['fraction']}", path, line, facts)
 
 
 def parse_head(text: str) -> dict[str, str]:
-    """Entries above ``[Data]`` as ``zim_<key>``; keys are the same in whatever section they stand."""
-    entries = {column_name(k): v for section in sections(text).values() for k, v in section.items()}
-    return {f"zim_{k}": v for k, v in entries.items() if k and v}
+    """Entries above ``[Data]`` as ``zim_<key>``; keys are the same in whatever section they stand.
+
+    ``PixelSize`` is ``zim_pixelsize_um`` where ``PixelUnit`` says so, else ``zim_pixelsize_mm``.
+    """
+    found = sections(_COMMENT.sub("", text))
+    entries: dict[str, str] = {}
+    for key, value in (entry for section in found.values() for entry in section.items()):
+        entries.setdefault(f"zim_{column_name(key)}", value)  # ZooImage itself takes the first
+    if size := entries.pop("zim_pixelsize", ""):
+        unit = entries.get("zim_pixelunit", "").lower()
+        entries[f"zim_pixelsize_{'um' if unit in _MICROMETRES else unit or 'mm'}"] = size
+    return {k: v for k, v in entries.items() if k != "zim_" and v}
 
 
 def _samples(delivery: Delivery, report: Report) -> dict[str, dict[str, str]]:
-    """Columns ``zis_<column>`` by sample from every ``.zis``."""
+    """Columns ``zis_<column>`` by sample in small letters from every ``.zis``."""
     found: dict[str, dict[str, str]] = {}
     for file in delivery.files():
         if file.path.lower().endswith(_ZIS):
@@ -94,14 +106,33 @@ def _samples(delivery: Delivery, report: Report) -> dict[str, dict[str, str]]:
 
 
 def parse_samples(text: str) -> dict[str, dict[str, str]]:
-    """The table of ``[Samples]`` as ``zis_<column>`` by its first column; lines of another length are left out."""
-    section = re.split(r"^\[Samples\][^\r\n]*(?:\r\n|\r|\n)", text, maxsplit=1, flags=re.IGNORECASE | re.MULTILINE)
-    if len(section) < 2:
-        return {}
-    lines = [line for line in LINE_END.split(re.split(r"^\[", section[1], maxsplit=1, flags=re.MULTILINE)[0]) if line]
-    rows = [[cell.strip() for cell in line.split("\t")] for line in lines]
-    if not rows:
-        return {}
-    names = [column_name(c) for c in rows[0]]
-    whole = [cells for cells in rows[1:] if len(cells) == len(names) and cells[0]]
-    return {cells[0]: {f"zis_{n}": c for n, c in zip(names, cells, strict=True) if n and c} for cells in whole}
+    """The table of ``[Samples]`` as ``zis_<column>`` by its first column in small letters.
+
+    What its station, cruise and series say is added as ``zis_station_<column>`` and so on. Lines with more cells than
+    their header are left out, and so is a last cell that the file ends in.
+    """
+    tables: dict[str, list[list[str]]] = {}
+    rows: list[list[str]] = []
+    lines = LINE_END.split(text)
+    for number, line in enumerate(lines, start=1):
+        if heading := re.fullmatch(r"\s*\[([^\]\t]+)\]\s*", line):
+            rows = tables.setdefault(heading[1].strip().lower(), [])
+        elif line.strip():
+            cells = [cell.strip() for cell in line.split("\t")]
+            rows.append(cells[:-1] if number == len(lines) else cells)
+    known = {section: _by_first(tables.get(section, [])) for section in ("samples", *(s for _, s in _NAMED))}
+    samples: dict[str, dict[str, str]] = {}
+    for sample, entries in known["samples"].items():
+        joined = {f"zis_{k}": v for k, v in entries.items()}
+        for column, section in _NAMED:
+            named = known[section].get(entries.get(column, "").casefold(), {})
+            joined |= {f"zis_{column}_{k}": v for k, v in named.items()}
+        samples[sample] = joined
+    return samples
+
+
+def _by_first(table: list[list[str]]) -> dict[str, dict[str, str]]:
+    """Lines of a table by their first cell in small letters, without empty cells."""
+    names = [column_name(cell) for cell in table[0]] if table else []
+    whole = [cells for cells in table[1:] if cells and cells[0] and not any(cells[len(names) :])]
+    return {c[0].casefold(): {n: v for n, v in zip(names, c, strict=False) if n and v} for c in whole}

@@ -7,12 +7,14 @@ asked for and nothing is written, except that compressed tars and archives insid
 import contextlib
 import functools
 import hashlib
+import os
 import posixpath
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, cast
 
 import fsspec
+from fsspec.implementations.local import LocalFileSystem
 
 from aqqua_dataset.transfer.archives import Archive, DamagedArchive, is_archive, open_archive, spooled
 
@@ -63,6 +65,7 @@ class Delivery:
         if not self._fs.exists(self._base):
             raise FileNotFoundError(f"no delivery at {location}")
         self._single = bool(self._fs.isfile(self._base))
+        self._local = isinstance(self._fs, LocalFileSystem)
         self._archives: dict[str, Archive] = {}
         self._opened = contextlib.ExitStack()
         self._open_path = ""
@@ -137,6 +140,8 @@ class Delivery:
 
     def find(self, path: str, endings: Sequence[str] = ()) -> str | None:
         """The file at a path, or with its name in another case of letters, or with one of the endings added."""
+        if self._local and not self._single and "!/" not in path and os.path.isfile(self._full(path)):  # noqa: PTH113
+            return path  # the usual case, for which no folder has to be listed
         split = path.rfind("/") + 1
         folder, name = path[:split], path[split:]
         try:
@@ -161,14 +166,34 @@ class Delivery:
     def _outer(self) -> Iterator[DeliveredFile]:
         if self._single:
             info = self._fs.info(self._base)
-            found = {str(self._base): info}
+            yield DeliveredFile(str(self._base).rsplit("/", 1)[-1], int(info["size"]), _stamp(info))
+        elif self._local:
+            yield from self._local_files("")
         else:
             found = self._fs.find(self._base, detail=True)
-        for full in sorted(found):
-            info = found[full]
-            path = full.rsplit("/", 1)[-1] if self._single else full[len(self._base) + 1 :]
-            if not is_junk(path):
-                yield DeliveredFile(path, int(info["size"]), _stamp(info))
+            for full in sorted(found):
+                path = full[len(self._base) + 1 :]
+                if not is_junk(path):
+                    yield DeliveredFile(path, int(found[full]["size"]), _stamp(found[full]))
+
+    def _local_files(self, folder: str, above: tuple[str, ...] = ()) -> Iterator[DeliveredFile]:
+        """Files below a folder on disk; only the names of one folder at a time are held, whatever their number.
+
+        Links are followed unless they lead back to a folder above (``above`` holds their real paths).
+        """
+        here = os.path.realpath(self._full(folder))
+        if here in above:
+            return
+        for name in sorted(os.listdir(here)):  # noqa: PTH208 - a Path for each of millions of files is too slow
+            path = f"{folder}/{name}" if folder else name
+            full = f"{here}/{name}"
+            if is_junk(path):
+                continue
+            if os.path.isdir(full):  # noqa: PTH112
+                yield from self._local_files(path, (*above, here))
+            elif os.path.isfile(full):  # noqa: PTH113
+                state = os.stat(full)  # noqa: PTH116
+                yield DeliveredFile(path, state.st_size, str(state.st_mtime))
 
     def _members(self, path: str, stamp: str) -> Iterator[DeliveredFile]:
         try:
