@@ -71,6 +71,7 @@ def test_the_writers_delivery_is_an_ifcb_one_and_every_region_a_row(tmp_path: Pa
          ["1", "2", None, None, None]),
         ("cruise.csv", f"sample,Cruise\n{DAY},AR82\n", [None] * 5),  # only black lists speak of whole days
         ("other.csv", f"sample,temperature\n{BIN},5\n", [None] * 5),
+        ("ctd.csv", "sample,depth\nStation 1,5\n", [None] * 5),
         ("other.csv", f"bin,depth,depth\n{BIN},5,6\n", [None] * 5),
     ],
 )  # fmt: skip
@@ -117,6 +118,15 @@ def test_bins_on_a_black_list_go_on_with_its_reason(tmp_path: Path, lines: str, 
     told = ["bin_blacklisted", "blacklist_reason", reason, reason] if reason else [None] * 4
     assert values(rows, ["aqqua_reason", "aqqua_column", "aqqua_value", "blacklist_reason"]) == [told] * 2
     assert rows["side_depth"].tolist() == ["13", "13"]
+
+
+def test_the_line_a_table_ends_in_is_left_out(tmp_path: Path) -> None:
+    for stem in (BIN, SECOND):
+        write_bin(tmp_path, stem)
+    (tmp_path / "metadata.csv").write_text(f"filename,Latitude,Longitude\n{SECOND},1,2\n{BIN},58.1")
+    rows, found = read(tmp_path, "ifcb")
+    assert values(rows, SIDE[:2]) == [[None, None], ["1", "2"]]
+    assert [(f.rule, f.file, f.line) for f in found] == [("ifcb_side_line_cut", "metadata.csv", 3)]
 
 
 def test_lines_that_name_no_bin_are_told(tmp_path: Path) -> None:

@@ -58,7 +58,8 @@ class Labels:
             if found is None:
                 continue
             self._report_strangers(path, found, regions)
-            self._report_differences(path, found, result)
+            if len(self._paths[stem]) > 1:
+                self._report_differences(path, found, result)
             for column in found:
                 result[column] = result[column].fillna(found[column].reindex(regions))
         for column in ("class_name", "class_manual"):

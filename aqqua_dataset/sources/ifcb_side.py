@@ -69,14 +69,16 @@ class SideTables:
 
 def _same(one: str, other: str) -> bool:
     """Whether two cells tell the same: ``5`` and ``5.0`` do."""
-    numbers = pd.to_numeric(pd.Series([one, other]), errors="coerce") if one != other else pd.Series([0, 0])
-    return bool(numbers[0] == numbers[1])
+    try:
+        return one == other or float(one) == float(other)
+    except ValueError:
+        return False
 
 
 def _entries(delivery: Delivery, path: str, report: Report) -> Iterator[tuple[str, dict[str, str]]]:
     """Bin (or beginning of one) and values of each line of a table that is a known one."""
     known: list[str] = []
-    strangers: list[str] = []
+    ours, strangers, first = False, 0, ""
     try:
         with contextlib.ExitStack() as opened:
             header, chunks = tables.open_table(delivery, path, (), opened)
@@ -86,20 +88,25 @@ def _entries(delivery: Delivery, path: str, report: Report) -> Iterator[tuple[st
             if key is None or not known or len(set(names)) < len(names):
                 return
             for chunk in chunks(names):
+                if chunk.cut.any():
+                    message = "the table ends inside its last line, which is left out"
+                    line = int(chunk.lines[chunk.cut].iloc[0])
+                    report(Finding("ifcb_side_line_cut", "warning", message, file=path, line=line))
                 rows = chunk.rows.loc[~chunk.cut, [key, *known]].apply(lambda c: c.str.strip())
                 for told, *cells in rows.fillna("").itertuples(index=False, name=None):
                     if match := _BIN.search(told) or _START.fullmatch(told):
+                        ours = True
                         unsaid = {_REASON: "no reason told"} if _LISTED in known else {}
                         yield match[0], unsaid | {_VALUES[n]: v for n, v in zip(known, cells, strict=True) if v}
                     elif told:
-                        strangers.append(told)
+                        strangers, first = strangers + 1, first or told
     except OSError as error:
         if known:  # else it is no table of ours
             message = f"the table can't be read to its end ({error})"
             report(Finding("ifcb_side_unreadable", "warning", message, file=path))
-    if strangers:
+    if strangers and (ours or _LISTED in known):  # else it is a table about something else
         message = "lines of a side table that name neither a bin nor the beginning of a bin id; not used"
-        report(Finding("ifcb_side_line_unknown", "note", message, file=path, value=strangers[0], count=len(strangers)))
+        report(Finding("ifcb_side_line_unknown", "note", message, file=path, value=first, count=strangers))
 
 
 def reject_reason(values: Mapping[str, str], header: Mapping[str, str]) -> tuple[str, str, str] | None:
