@@ -1,12 +1,15 @@
-"""Reads a folder with one reader, for tests: its rows, and what it reported."""
+"""Reads a folder with one reader, for tests: its rows, what it reported, and what the rows then mean."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from builders import contribution, settings
 
 from aqqua_dataset.findings import Finding
+from aqqua_dataset.harmonise.rows import Harmonised, harmonise
 from aqqua_dataset.registry.models import Source
 from aqqua_dataset.sources import LOCATOR, reader
 from aqqua_dataset.sources.identify import Fit, fitting
@@ -24,6 +27,19 @@ def read(folder: Path, name: str, **source: Any) -> tuple[pd.DataFrame, list[Fin
         assert list(chunk.columns[: len(LOCATOR)]) == list(LOCATOR)
         assert {str(t) for t in chunk.dtypes[len(LOCATOR) :]} <= {"str"}
     return (pd.concat(chunks, ignore_index=True) if chunks else pd.DataFrame(columns=list(LOCATOR))), found
+
+
+def harmonised(rows: pd.DataFrame, name: str, **changes: Any) -> Harmonised:
+    """What rows of a format mean, in a contribution with changes."""
+    named = pd.DataFrame(
+        {
+            "aqqua_image_id": pd.array([f"00000000-0000-5000-8000-{n:012}" for n in range(len(rows))], dtype="str"),
+            "aqqua_image_rank": pd.array([0] * len(rows), dtype="Int32"),
+            "aqqua_images": pd.array([1] * len(rows), dtype="Int32"),
+            "aqqua_reject": pd.array([np.nan] * len(rows), dtype="str"),
+        }
+    )
+    return harmonise(pd.concat([named, rows], axis=1), contribution("c1", "x", format=name, **changes), settings())
 
 
 def rules(found: Sequence[Finding]) -> list[str]:

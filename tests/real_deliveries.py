@@ -41,4 +41,6 @@ REAL = [
     RealDelivery("ecopart", "uvp", "uvp/ecopart_qa/ref_export/tsv_det_multi"),
     RealDelivery("spc-settings", "spc", "spc/spcconvert"),
     RealDelivery("planktivore", "spc", "planktivore/mbari_aidata"),
+    RealDelivery("uvp6-bundle", "uvp", "ecotaxa/ecotaxa_back/import_uvp6_zip_in_dir"),
+    RealDelivery("zooscan", "zooscan", "zooscan/zooprocess_lib/project/work"),
 ]

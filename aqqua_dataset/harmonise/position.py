@@ -83,13 +83,16 @@ def _parsed(work: Work, take: pd.Series, texts: tuple[pd.Series, pd.Series], uni
     columns: dict[str, pd.Series] = {"latitude_text": texts[0], "longitude_text": texts[1], "own": take}
     notation = work.constant("dd")
     degrees = [_degrees(work, text.where(take)) for text in texts]
-    dms = texts[0].str.contains("°", regex=False).fillna(False).astype(bool)
+    dms = [text.str.contains("°", regex=False).fillna(False).astype(bool) for text in texts]
     if units[0].startswith("ddmm"):
-        decimal = pd.concat([(d.abs() % 1).round(9) >= _NOT_MINUTES for d in degrees], axis=1).any(axis=1) & ~dms
-        degrees = [d.where(decimal | dms, _of_minutes(d, unit)) for d, unit in zip(degrees, units, strict=True)]
+        high = [((d.abs() % 1).round(9) >= _NOT_MINUTES) & ~told for d, told in zip(degrees, dms, strict=True)]
+        decimal = high[0] | high[1]
+        degrees = [
+            d.where(decimal | told, _of_minutes(d, unit)) for d, unit, told in zip(degrees, units, dms, strict=True)
+        ]
         work.flag("COORD_DDMM_IS_DECIMAL", take & decimal)
         notation = notation.where(decimal, "ddmm")
-    columns |= {"latitude": degrees[0], "longitude": degrees[1], "notation": notation.mask(dms, "dms")}
+    columns |= {"latitude": degrees[0], "longitude": degrees[1], "notation": notation.mask(dms[0], "dms")}
     return pd.DataFrame(columns)
 
 

@@ -23,8 +23,9 @@ SUMMARY = re.compile(r".*Export_metadata_summary\.tsv", re.IGNORECASE)
 _RAW = re.compile(r"(?P<profile>.+)_(?P<kind>PAR|ZOO)_raw_\d{8}_\d\d_\d\d\.tsv", re.IGNORECASE)
 _DETAILED = re.compile(r"export_detailed_\d{8}_\d\d_\d\d_(?P<kind>PAR|ZOO)_(?P<profile>.+)\.tsv", re.IGNORECASE)
 ECOPART = re.compile(re.sub(r"\?P<\w+>", "?:", f"{_RAW.pattern}|{_DETAILED.pattern}"), re.IGNORECASE)
-#: Models by the first word of a header table's name; a plain "uvp5" leaves open which one it is.
+#: Models by how a header table's name or an instrument in EcoPart begins; a plain "uvp5" leaves open which one it is.
 _MODELS = (("uvp6", "UVP6"), ("uvp5hd", "UVP5HD"), ("uvp5sd", "UVP5SD"), ("uvp5z", "UVP5Z"))
+_STARTS = ("ecopart_sampledate", "ecopart_yyyy_mm_dd_hh_mm", "header_sampledatetime", "header_filename")
 _START = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)[ T-]?(\d\d):?(\d\d):?(\d\d)?")
 _COMMENT = re.compile(r"^[ \t]*[;#][^\r\n]*", re.MULTILINE)
 _HALF_BIN_M = 2.5  # EcoPart's detailed export has bins of 5 m named by their middle
@@ -164,10 +165,11 @@ def _of_header(row: dict[str, str], instrument: str) -> dict[str, str]:
 
 def _with_model(entries: dict[str, str]) -> dict[str, str]:
     """The entries with the model where the files are certain about it, and the start of the sample in UTC."""
-    named = entries.get("header_instrument", "")
-    model = next((m for start, m in _MODELS if named.startswith(start)), "UVP6" if "hw_pixel_size" in entries else "")
+    told = [entries.get(n, "").lower() for n in ("header_instrument", "ecopart_instrument", "ecopart_instrumtype")]
+    found = (model for start, model in _MODELS for name in told if name.startswith(start))
+    model = next(found, "UVP6" if "hw_pixel_size" in entries else "")
     result = entries | ({"instrument_name": model} if model else {})
-    starts = (entries.get(n, "") for n in ("ecopart_sampledate", "header_sampledatetime", "header_filename"))
+    starts = (entries.get(n, "") for n in _STARTS)
     if match := next(filter(None, map(_START.fullmatch, starts)), None):
         year, month, day, hour, minute, second = match.groups(default="00")
         result["sample_start"] = f"{year}-{month}-{day}T{hour}:{minute}:{second}"
@@ -199,6 +201,8 @@ def parse_table(text: str, delimiter: str) -> Iterator[dict[str, str]]:
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
         names = [column_name(c) for c in next(rows, [])]
+        # EcoPart's detailed tables have a depth of their bins and another of the CTD.
+        names = [f"{n}_{i}" if n in names[:i] else n for i, n in enumerate(names)]
         waiting: list[str] = []
         for cells in rows:
             yield from _whole(names, waiting)
