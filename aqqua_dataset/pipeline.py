@@ -22,6 +22,7 @@ from aqqua_dataset.findings import Finding
 from aqqua_dataset.harmonise.rows import harmonise
 from aqqua_dataset.harmonise.supplement import supplement
 from aqqua_dataset.images import pack
+from aqqua_dataset.quality.stage import Parts, write_quality
 from aqqua_dataset.registry.models import AUTO, Contribution, Registry, Settings, Source
 from aqqua_dataset.sources import READERS, Report
 from aqqua_dataset.sources.identify import Fit, fitting
@@ -32,10 +33,10 @@ from aqqua_dataset.warehouse import Warehouse
 
 log = logging.getLogger(__name__)
 
-Stage = Literal["rows", "core", "images"]
+Stage = Literal["rows", "core", "images", "quality"]
 
 #: Raise a stage's version when its results change for unchanged inputs: it then runs again everywhere.
-VERSIONS: dict[Stage, int] = {"rows": 2, "core": 2, "images": 2}
+VERSIONS: dict[Stage, int] = {"rows": 2, "core": 3, "images": 3, "quality": 1}
 
 _READ_LATER = {"joins", "folders"}  # they don't change the rows, so a new one needs no second reading
 
@@ -162,7 +163,7 @@ def harmonise_part(task: CoreTask) -> tuple[int, int, dict[str, int]]:
     result = harmonise(rows, task.contribution, task.settings)
     quarantine = f"{task.folder}/rejected-{task.part:05d}.parquet"
     task.warehouse.write_parquet(quarantine, result.quarantine, schema.arrow("quarantine"))
-    task.warehouse.write_parquet(f"{task.folder}/core-{task.part:05d}.parquet", result.core, schema.arrow("core"))
+    task.warehouse.write_parquet(core_path(task.folder, task.part), result.core, schema.arrow("core"))
     return result.core.num_rows, len(rows) - result.core.num_rows, without
 
 
@@ -268,6 +269,39 @@ def pack_images(
     return _commit(collection, contribution_id, "images", key, folder, parts, numbers, [])
 
 
+def judge_quality(collection: Collection, contribution_id: str) -> StageReport:
+    """Tests the contribution as a whole and gives every usable image its final flags."""
+    contribution = collection.registry.contributions[contribution_id]
+    core = manifest(collection.warehouse, contribution_id, "core")
+    images = manifest(collection.warehouse, contribution_id, "images")
+    refusal = intake_refusal(collection.registry, contribution)
+    if core is None or images is None or refusal is not None or not core["parts"]:
+        return _refused(collection, contribution_id, "quality", refusal)
+    told = (contribution.declared.model_dump_json(), json.dumps([o.model_dump_json() for o in contribution.overrules]))
+    key = _key("quality", core["key"], images["key"], *told, schema.fingerprint())
+    if report := _unchanged(collection, contribution_id, "quality", key):
+        return report
+    folder = _fresh_folder(collection, contribution_id, "quality", key)
+    numbers = range(len(core["parts"]))
+    parts = Parts(
+        [core_path(core["folder"], p) for p in numbers],
+        [pack.index_path(images["folder"], p) for p in range(len(images["parts"]))],
+        [quality_path(folder, p) for p in numbers],
+    )
+    counts = write_quality(collection.warehouse, contribution, parts)
+    return _commit(collection, contribution_id, "quality", key, folder, core["parts"], counts, [])
+
+
+def core_path(folder: str, part: int) -> str:
+    """Warehouse path of one part of harmonised rows."""
+    return f"{folder}/core-{part:05d}.parquet"
+
+
+def quality_path(folder: str, part: int) -> str:
+    """Warehouse path of the final flags of one part."""
+    return f"{folder}/quality-{part:05d}.parquet"
+
+
 def run_contribution(
     collection: Collection, contribution_id: str, executor: Executor, workers: int,
     progress: Callable[[str], None] = log.info,
@@ -277,6 +311,7 @@ def run_contribution(
     if reports[0].outcome != "refused":
         reports.append(harmonise_rows(collection, contribution_id, executor, workers))
         reports.append(pack_images(collection, contribution_id, executor, workers, progress))
+        reports.append(judge_quality(collection, contribution_id))
     return reports
 
 

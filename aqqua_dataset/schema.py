@@ -31,6 +31,7 @@ _ARROW = {
     "int64": pa.int64(),
     "float64": pa.float64(),
     "date32": pa.date32(),
+    "bool": pa.bool_(),
     "timestamp[ms, UTC]": pa.timestamp("ms", tz="UTC"),
     "list<string>": pa.list_(pa.string()),
 }

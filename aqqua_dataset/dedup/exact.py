@@ -12,42 +12,48 @@ from collections.abc import Sequence
 import duckdb
 
 from aqqua_dataset import schema
-from aqqua_dataset.pipeline import Collection, manifest
+from aqqua_dataset.images.pack import index_path
+from aqqua_dataset.pipeline import Collection, core_path, manifest, quality_path
 
 TABLE = "dedup/duplicates.parquet"
 
 
-def usable_images(collection: Collection, contributions: Sequence[str]) -> list[tuple[str, str]]:
-    """URLs of (core part, shard index) of the contributions that have both."""
-    pairs = []
+def usable_images(collection: Collection, contributions: Sequence[str]) -> list[tuple[str, str, str]]:
+    """URLs of (core part, quality part, shard index) of the contributions that have all of them."""
+    parts = []
     for contribution in contributions:
         core = manifest(collection.warehouse, contribution, "core")
+        quality = manifest(collection.warehouse, contribution, "quality")
         images = manifest(collection.warehouse, contribution, "images")
-        if core is None or images is None:
+        if core is None or quality is None or images is None:
             continue
         for part in range(min(len(core["parts"]), len(images["parts"]))):
-            core_file = f"{core['folder']}/core-{part:05d}.parquet"
-            index_file = f"{images['folder']}/shard-{part:05d}.parquet"
-            pairs.append((collection.warehouse.url(core_file), collection.warehouse.url(index_file)))
-    return pairs
+            paths = (
+                core_path(core["folder"], part), quality_path(quality["folder"], part),
+                index_path(images["folder"], part),
+            )  # fmt: skip
+            parts.append((collection.warehouse.url(paths[0]), *map(collection.warehouse.url, paths[1:])))
+    return parts
 
 
-def create_images_view(connection: duckdb.DuckDBPyConnection, pairs: Sequence[tuple[str, str]]) -> None:
+def create_images_view(connection: duckdb.DuckDBPyConnection, parts: Sequence[tuple[str, str, str]]) -> None:
     """Makes ``usable``: one row per image that has core metadata and a place in a shard."""
-    if not pairs:
+    if not parts:
         connection.execute(
             "create temp table usable as select '' as image_id, '' as contribution_id, '' as instrument_id,"
             " '' as source_object_id, 0 as source_image_rank, '' as image_variant, '' as label_verbatim,"
-            " '' as label_status, 1 as qc_level, '' as delivered_sha256, '' as pixel_hash limit 0"
+            " '' as label_status, 1 as qc_level, false as unit_unconfirmed, '' as delivered_sha256, '' as pixel_hash limit 0"
         )
         return
-    core, index = ([pair[side] for pair in pairs] for side in (0, 1))
+    core, quality, index = ([part[side] for part in parts] for side in (0, 1, 2))
     # A view can't hold parameters, and paths come from ids that are checked slugs.
     connection.execute(
         f"""create temp view usable as
         select image_id, contribution_id, instrument_id, source_object_id, source_image_rank, image_variant,
-               label_verbatim, label_status, qc_level, delivered_sha256, pixel_hash
-        from read_parquet({core!r}) as core join read_parquet({index!r}) as shards using (image_id)"""
+               label_verbatim, label_status, quality.qc_level,
+               list_contains(quality.qc_flags, 'PIXEL_UNIT_INFERRED') as unit_unconfirmed, delivered_sha256, pixel_hash
+        from read_parquet({core!r}) as core join read_parquet({quality!r}) as quality using (image_id)
+             join read_parquet({index!r}) as shards using (image_id)"""
     )
 
 

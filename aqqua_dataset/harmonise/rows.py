@@ -8,11 +8,11 @@ import pandera.errors
 import pyarrow as pa
 
 from aqqua_dataset import schema
-from aqqua_dataset.harmonise import depth, instrument, label, position, scale, time, volume
+from aqqua_dataset.harmonise import depth, instrument, label, position, scale, size, time, volume
 from aqqua_dataset.harmonise.work import Work
+from aqqua_dataset.quality.thresholds import LEVELS
 from aqqua_dataset.registry.models import Contribution, Settings
 
-_LEVEL = {"note": 1, "suspect": 3, "fail": 4}
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def harmonise(rows: pd.DataFrame, contribution: Contribution, settings: Settings
     _identity(work)
     for interpret in (
         instrument.interpret, scale.interpret, time.interpret, position.interpret, depth.interpret, volume.interpret,
-        label.interpret,
+        size.interpret, label.interpret,
     ):  # fmt: skip
         interpret(work)
     _delivered_flags(work)
@@ -72,7 +72,7 @@ def _flags(work: Work) -> tuple[pd.Series, pd.Series]:
     if unknown:
         raise KeyError(f"flags {sorted(unknown)} are not in schemas/vocabularies/flags.csv")
     names = [n for n in vocabulary["flag"] if n in work.flags]
-    levels = vocabulary.set_index("flag")["severity"].map(_LEVEL)
+    levels = vocabulary.set_index("flag")["severity"].map(LEVELS)
     matrix = np.column_stack([work.flags[n] for n in names]) if names else np.zeros((len(work.rows), 0), bool)
     _, which = np.nonzero(matrix)
     offsets = np.concatenate([[0], np.cumsum(matrix.sum(axis=1))])

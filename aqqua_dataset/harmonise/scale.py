@@ -2,18 +2,20 @@
 
 Order of trust: value and unit in the form; a column whose unit the form states; a column whose name
 or documentation states it; the unit a column has for an instrument; at last the only unit of those
-the column can mean that gives a plausible size, which is flagged. More than one: rejected.
+the column can mean that gives a plausible size, which is flagged. More than one: rejected. A column's micrometres
+or millimetres that no pixel of the instrument can have are read as the other of the two when that is plausible,
+flagged as well. A person confirms an inferred unit once for the contribution before its release.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from aqqua_dataset import schema
 from aqqua_dataset.harmonise.work import Candidate, Work
-
-_RELATIVE_CONFLICT = 0.01  # P07 of the quality tests: two sources that differ by more than 1 %
+from aqqua_dataset.quality.thresholds import threshold
 
 #: Unit -> (rule as text, function to micrometres per pixel). 1 inch = 25,400 um.
 UNITS: dict[str, tuple[str, Callable[[float], float]]] = {
@@ -24,6 +26,10 @@ UNITS: dict[str, tuple[str, Callable[[float], float]]] = {
     "px/mm": ("1000/(px/mm)", lambda v: 1000 / v),
     "dpi": ("25400/dpi", lambda v: 25_400 / v),
 }
+_LENGTHS = "um|mm"
+#: Instruments whose software writes 1 where nobody calibrated the camera.
+_PLACEHOLDER_OF = ("planktoscope", "other_camera")
+_SCAN_LINES = ("isiis", "isiis_dpi", "pi10")
 
 
 @dataclass(frozen=True)
@@ -50,15 +56,19 @@ def scale(value: float, units: str, unit_source: str, instrument: str | None) ->
         return Scale(reason="pixel_size_invalid")
     window = _window(instrument)
     possible = {u: UNITS[u][1](value) for u in units.split("|")}
+    refusal = "pixel_size_ambiguous"
     if len(possible) == 1:
         unit, um = next(iter(possible.items()))
-        if window is not None and not window[2] <= um <= window[3]:
+        if window is None or window[2] <= um <= window[3]:
+            typical = window is None or window[0] <= um <= window[1]
+            return Scale(um, UNITS[unit][0], unit_source, None if typical else "PIXEL_OUT_OF_TYP_RANGE")
+        if unit not in _LENGTHS.split("|") or unit_source == "declared_form":
             return Scale(reason="pixel_size_out_of_range")
-        typical = window is None or window[0] <= um <= window[1]
-        return Scale(um, UNITS[unit][0], unit_source, None if typical else "PIXEL_OUT_OF_TYP_RANGE")
+        refusal = "pixel_size_out_of_range"
+        possible = {u: UNITS[u][1](value) for u in _LENGTHS.split("|") if u != unit}
     plausible = [u for u, um in possible.items() if window is not None and window[0] <= um <= window[1]]
     if len(plausible) != 1:
-        return Scale(reason="pixel_size_ambiguous")
+        return Scale(reason=refusal)
     unit = plausible[0]
     return Scale(possible[unit], UNITS[unit][0], "inferred_range", "PIXEL_UNIT_INFERRED")
 
@@ -77,40 +87,50 @@ def _window(instrument: str | None) -> tuple[float, float, float, float] | None:
 def interpret(work: Work) -> None:
     """Sets the pixel_size columns; rows without a certain pixel size are rejected."""
     instrument = work.columns["instrument_id"]
-    result = pd.DataFrame(
-        {
-            "um": work.constant(float("nan")),
-            "rule": work.empty(),
-            "unit_source": work.empty(),
-            "flag": work.empty(),
-            "reason": work.empty(),
-            "text": work.empty(),
-            "column": work.empty(),
-        }
-    )
-    for found in [_declared(work), *(_from_column(work, c) for c in work.candidates("pixel_size"))]:
-        if found is None:
-            continue
-        both = result["um"].notna() & found["um"].notna()
-        conflict = (result["um"] - found["um"]).abs() > _RELATIVE_CONFLICT * result["um"].abs()
-        work.flag("SCALE_CONFLICT", both & conflict)
-        take = result["text"].isna() & found["text"].notna()
-        result = result.mask(take, found)
-
+    result = _first(work, "pixel_size")
     for name in ("PIXEL_OUT_OF_TYP_RANGE", "PIXEL_UNIT_INFERRED"):
         work.flag(name, result["flag"] == name)
+    work.flag("PIXEL_PLACEHOLDER", instrument.isin(_PLACEHOLDER_OF) & (result["um"] == 1))
     work.reject("pixel_size_missing", result["text"].isna() & instrument.notna())
     for reason in ("pixel_size_invalid", "pixel_size_ambiguous", "pixel_size_out_of_range"):
         work.reject(reason, result["reason"] == reason, "pixel_size", result["text"])
-    work.columns["pixel_size_um"] = result["um"]
+    along = _first(work, "pixel_size_y")
+    work.flag("PIXEL_ONE_AXIS", instrument.isin(_SCAN_LINES) & result["um"].notna() & along["um"].isna())
+    factor = _rescale_factor(work)
+    work.columns["pixel_size_um"] = result["um"] / factor
+    work.columns["pixel_size_y_um"] = along["um"] / factor
     work.columns["pixel_size_verbatim"] = result["text"]
     work.columns["pixel_size_column"] = result["column"]
     work.columns["pixel_size_unit_source"] = result["unit_source"]
     work.columns["pixel_size_rule"] = result["rule"]
+    work.columns["pixel_rescale_factor"] = factor
 
 
-def _declared(work: Work) -> pd.DataFrame | None:
-    declared = work.contribution.declared.pixel_size
+def _first(work: Work, name: str) -> pd.DataFrame:
+    """What the most trusted source of an input says; others that contradict it are flagged."""
+    texts = ("rule", "unit_source", "flag", "reason", "text", "column")
+    result = pd.DataFrame({"um": work.constant(float("nan"))} | {n: work.empty() for n in texts})
+    for found in [_declared(work, name), *(_from_column(work, c) for c in work.candidates(name))]:
+        if found is None:
+            continue
+        both = result["um"].notna() & found["um"].notna()
+        scanned = (result["rule"] == UNITS["dpi"][0]) | (found["rule"] == UNITS["dpi"][0])
+        allowed = np.where(scanned, threshold("P07.conflict_dpi"), threshold("P07.conflict"))
+        work.flag("SCALE_CONFLICT", both & ((result["um"] - found["um"]).abs() > allowed * result["um"].abs()))
+        result = result.mask(result["text"].isna() & found["text"].notna(), found)
+    return result
+
+
+def _rescale_factor(work: Work) -> pd.Series:
+    """By how much a changed image was enlarged; 1 for images as the instrument took them."""
+    told = work.contribution.declared.pixel_rescale_factor
+    delivered, _ = work.number(work.text("pixel_rescale_factor"))
+    factor = delivered.where(delivered > 0).fillna(told if told is not None else 1.0)
+    return factor.mask(work.columns["image_variant"] == "raw", 1.0)
+
+
+def _declared(work: Work, name: str) -> pd.DataFrame | None:
+    declared = getattr(work.contribution.declared, name)
     if declared is None:
         return None
     text = work.constant(f"{declared.value:g} {declared.unit}")
@@ -119,11 +139,9 @@ def _declared(work: Work) -> pd.DataFrame | None:
 
 
 def _from_column(work: Work, candidate: Candidate) -> pd.DataFrame:
-    text = work.column(candidate.column)
-    if candidate.instruments:
-        text = text.where(work.columns["instrument_id"].isin(candidate.instruments))
+    text = work.delivered(candidate)
     numbers, unreadable = work.number(text)
-    found = _scales(work, text, numbers, candidate.unit or "um|mm", candidate.unit_source)
+    found = _scales(work, text, numbers, candidate.unit or _LENGTHS, candidate.unit_source)
     found["reason"] = found["reason"].mask(unreadable, "pixel_size_invalid")
     found["column"] = work.constant(candidate.column).where(found["text"].notna())
     return found

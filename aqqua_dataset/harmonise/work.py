@@ -111,6 +111,13 @@ class Work:
         words = _fill_words()
         return value.mask(value.str.lower().isin(words) | (value == ""))
 
+    def delivered(self, candidate: Candidate) -> pd.Series:
+        """A candidate's column as text; null in the rows of instruments that it doesn't count for."""
+        text = self.column(candidate.column)
+        if candidate.instruments:
+            text = text.where(self.columns["instrument_id"].isin(candidate.instruments))
+        return text
+
     def number(self, text: pd.Series, *kinds: str) -> tuple[pd.Series, Mask]:
         """Numbers from text, with decimal commas read and flagged, and fill values made null.
 

@@ -22,7 +22,7 @@ import xxhash
 from PIL import Image, UnidentifiedImageError
 
 from aqqua_dataset import schema
-from aqqua_dataset.images import container
+from aqqua_dataset.images import container, content
 
 MAX_PIXELS = 100_000_000
 Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
@@ -62,6 +62,8 @@ class PackedImage:
     height_px: int
     channels: int
     bit_depth: int
+    significant_bits: int
+    footer_hash: str | None
     delivered_sha256: str
     image_sha256: str
     pixel_hash: str
@@ -241,6 +243,8 @@ def _packed(
         height_px=pixels.shape[0],
         channels=1 if pixels.ndim == 2 else pixels.shape[2],
         bit_depth=bit_depth,
+        significant_bits=content.significant_bits(pixels, bit_depth),
+        footer_hash=content.footer_hash(pixels),
         delivered_sha256=delivered_sha256,
         image_sha256=delivered_sha256 if same else hashlib.sha256(stored).hexdigest(),
         pixel_hash=xxhash.xxh3_128_hexdigest(shape + pixels.tobytes()),

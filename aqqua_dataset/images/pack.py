@@ -175,6 +175,8 @@ def _entry(image_id: str, image: PackedImage, shard: str, offset: int) -> dict[s
         "height_px": image.height_px,
         "channels": image.channels,
         "bit_depth": image.bit_depth,
+        "significant_bits": image.significant_bits,
+        "footer_hash": image.footer_hash,
         "delivered_sha256": image.delivered_sha256,
         "image_sha256": image.image_sha256,
         "pixel_hash": image.pixel_hash,

@@ -63,20 +63,24 @@ def count(collection: Collection, request: ReleaseRequest, published: dict[str, 
     return to_arrow(pd.DataFrame(rows, columns=schema.arrow("ledger").names), "ledger")
 
 
-#: Images that another holder's terms withhold: the strictest terms of all who delivered a picture win.
-WITHHELD_BY_OTHERS = """
-    select kept_image_id as image_id, min(contribution_id || ':' || reason) as why
+#: Single images that are withheld: the strictest terms of all who delivered a picture win, and an inferred unit of
+#: the pixel size waits until the owner has confirmed it.
+WITHHELD_IMAGES = """
+    select kept_image_id as image_id, 'stricter terms of another holder' as why
     from (select image_id, kept_image_id from duplicates) join usable using (image_id)
          join stricter using (contribution_id) group by kept_image_id
+    union
+    select image_id, 'inferred unit of the pixel size not confirmed' from usable where unit_unconfirmed
 """
 
 COUNTS = f"""
-    with others as ({WITHHELD_BY_OTHERS})
+    with held as (select image_id, min(why) as why from ({WITHHELD_IMAGES}) group by image_id)
     select usable.contribution_id, mode(instrument_id order by instrument_id) as instrument, count(*) as accepted,
            count(*) filter (duplicates.image_id is not null) as duplicate,
-           count(*) filter (duplicates.image_id is null and others.image_id is not null) as withheld_by_others,
+           count(*) filter (duplicates.image_id is null and held.image_id is not null) as held,
+           min(held.why) filter (duplicates.image_id is null) as why_held,
            count(*) filter (qc_level >= 3) as flagged
-    from usable left join duplicates using (image_id) left join others on others.image_id = usable.image_id
+    from usable left join duplicates using (image_id) left join held on held.image_id = usable.image_id
     group by usable.contribution_id
 """
 
@@ -105,8 +109,8 @@ def _row(
     duplicate = 0 if here is None or contribution.revoked else int(here["duplicate"])
     reason = withheld_reason(collection.registry, contribution, request)
     unique = accepted - duplicate
-    by_others = 0 if here is None else int(here["withheld_by_others"])
-    withheld = unique if reason is not None else by_others
+    held = 0 if here is None else int(here["held"])
+    withheld = unique if reason is not None else held
     permitted = unique - withheld
     told = [*contribution.expected_instruments, contribution.declared.instrument]
     return {
@@ -124,7 +128,7 @@ def _row(
         "permitted": permitted,
         "published": permitted if published is None else published.get(contribution_id, 0),
         "flagged": 0 if here is None else int(here["flagged"]),
-        "withheld_reason": reason or ("stricter terms of another holder" if by_others else None),
+        "withheld_reason": reason or (None if here is None or not held else here["why_held"]),
     }
 
 

@@ -4,6 +4,9 @@ import functools
 
 from aqqua_dataset import schema
 
+#: QARTOD / IODE primary levels of a flag's severity.
+LEVELS = {"note": 1, "suspect": 3, "fail": 4}
+
 
 @functools.cache
 def _values() -> dict[str, float]:

@@ -210,8 +210,9 @@ def _readable(contribution: Contribution, at: _At) -> Iterator[Finding]:
     """Values that a reader or a rule is chosen by."""
     declared, source = contribution.declared, contribution.source
     yield from _identifiers(at, [("time_zone_unknown", ("declared", "time_zone"), declared.time_zone)])
-    if declared.pixel_size:
-        yield from _unit(at, ("declared", "pixel_size", "unit"), declared.pixel_size.unit, _units()["pixel_size"])
+    for name in ("pixel_size", "pixel_size_y"):
+        if told := getattr(declared, name):
+            yield from _unit(at, ("declared", name, "unit"), told.unit, _units()["pixel_size"])
     for column, unit in declared.column_units.items():
         yield from _unit(at, ("declared", "column_units", column), unit, list(chain(*_units().values())))
     if source:

@@ -179,6 +179,8 @@ class Declared(Record):
 
     instrument: Text | None = None
     pixel_size: Quantity | None = None
+    pixel_size_y: Quantity | None = None
+    pixel_rescale_factor: Annotated[float, Field(gt=0)] | None = None
     column_units: dict[str, Text] = {}
     latitude: Annotated[float, Field(ge=-90, le=90)] | None = None
     longitude: Annotated[float, Field(ge=-180, le=360)] | None = None
@@ -189,6 +191,19 @@ class Declared(Record):
     water_surface_elevation_m: Annotated[float, Field(ge=-450, le=6500)] | None = None
     deployment_type: Text | None = None
     platform: Text | None = None
+
+
+class Overrule(Record):
+    """The owner's word that a flag doesn't hold, for the whole contribution or for some of its events.
+
+    For ``PIXEL_UNIT_INFERRED`` it is the confirmation that a release waits for.
+    """
+
+    flag: Text
+    events: tuple[Text, ...] = ()
+    by: Slug
+    date: dt.date
+    why: Text
 
 
 class Event(Record):
@@ -226,6 +241,7 @@ class Contribution(Record):
     expected_instruments: tuple[Text, ...] = ()
     source: Source | None = None
     declared: Declared = Declared()
+    overrules: tuple[Overrule, ...] = ()
     history: Annotated[tuple[Event, ...], Field(min_length=1)]
 
     @property

@@ -128,7 +128,7 @@ def _write_exceptions(collection: Collection, request: ReleaseRequest) -> tuple[
         connection.execute(f"create temp view duplicates as from read_parquet({url!r})")
         left_out = connection.sql(
             f"""select image_id, contribution_id from duplicates
-                union all select image_id, contribution_id from usable semi join ({ledger.WITHHELD_BY_OTHERS})
+                union all select image_id, contribution_id from usable semi join ({ledger.WITHHELD_IMAGES})
                 using (image_id) order by image_id"""
         )
         collection.warehouse.write_parquet(paths[0], left_out.to_arrow_reader(), _LEFT_OUT)
@@ -147,14 +147,15 @@ def _tasks(
     settings = collection.registry.settings
     tasks = []
     for contribution in sorted(collection.registry.contributions.values(), key=lambda c: c.id):
-        stages = [manifest(collection.warehouse, contribution.id, s) for s in ("rows", "core", "images")]
+        stages = [manifest(collection.warehouse, contribution.id, s) for s in ("rows", "core", "images", "quality")]
         if withheld_reason(collection.registry, contribution, request) or None in stages:
             continue
-        rows, core, images = (s for s in stages if s is not None)
+        rows, core, images, quality = (s for s in stages if s is not None)
         tasks += [
             ReleasePartTask(
                 warehouse=collection.warehouse, release=folder, contribution=contribution.id, part=part,
                 rows_folder=rows["folder"], core_folder=core["folder"], images_folder=images["folder"],
+                quality_folder=quality["folder"],
                 license=settings.licence_spdx, available_from=settings.release_date.isoformat(),
                 left_out=left_out, shared=shared, version=request.name, rehearsal=request.rehearsal,
             )

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from aqqua_dataset import privacy, schema
 from aqqua_dataset.images.pack import index_path, shard_path
 from aqqua_dataset.images.shards import ShardWriter
+from aqqua_dataset.pipeline import core_path, quality_path
 from aqqua_dataset.sources.rows import load_rows
 from aqqua_dataset.warehouse import Warehouse
 
@@ -27,6 +28,7 @@ class ReleasePartTask:
     rows_folder: str
     core_folder: str
     images_folder: str
+    quality_folder: str
     license: str
     available_from: str  # ISO date
     left_out: str  # warehouse path: images that are duplicates or withheld
@@ -65,7 +67,7 @@ class ReleasedPart:
 def release_part(task: ReleasePartTask) -> ReleasedPart:
     """Writes one part of a release; a part without a published image writes nothing."""
     index = task.warehouse.read_parquet(index_path(task.images_folder, task.part))
-    core = task.warehouse.read_parquet(f"{task.core_folder}/core-{task.part:05d}.parquet")
+    core = task.warehouse.read_parquet(core_path(task.core_folder, task.part))
     of_this = [("contribution_id", "=", task.contribution)]
     left_out = task.warehouse.read_parquet(task.left_out, filters=of_this)
     in_core = pc.is_in(index["image_id"], core["image_id"])
@@ -111,16 +113,17 @@ def _copy_ranges(task: ReleasePartTask, chosen: pa.Table) -> pa.Array:
 
 def _images_table(task: ReleasePartTask, chosen: pa.Table, core: pa.Table, shared: pa.Table) -> pa.Table:
     """The ``images`` table of the part, sorted by image id so that readers can skip row groups."""
+    quality = task.warehouse.read_parquet(quality_path(task.quality_folder, task.part))
     with task.warehouse.connect() as connection:
-        for name, table in (("core", core), ("chosen", chosen), ("shared", shared)):
+        for name, table in (("core", core), ("quality", quality), ("chosen", chosen), ("shared", shared)):
             connection.register(name, table)
         joined = connection.sql(
             """
-            select core.*, chosen.* exclude (image_id, shard), $shard as shard, $license as license,
+            select core.* exclude (qc_flags, qc_level), quality.* exclude (image_id), chosen.* exclude (image_id, shard), $shard as shard, $license as license,
                    $available_from::date as available_from,
                    list_sort(list_distinct(list_append(coalesce(credited, []), core.contribution_id)))
                        as credited_contributions
-            from core join chosen using (image_id)
+            from core join quality using (image_id) join chosen using (image_id)
                  left join (select image_id, credited from shared) using (image_id)
             order by image_id
             """,

@@ -6,7 +6,7 @@ import dagster as dg
 
 from aqqua_dataset import workflow
 from aqqua_dataset.dedup import exact
-from aqqua_dataset.orchestration.assets.contributions import OWNERS, core_rows, packed_images
+from aqqua_dataset.orchestration.assets.contributions import OWNERS, quality
 from aqqua_dataset.orchestration.metadata import (
     column_schema,
     counts_chart,
@@ -46,7 +46,7 @@ def registry(collection: CollectionResource) -> dg.MaterializeResult[None]:
 
 
 @dg.asset(
-    group_name="dedup", owners=OWNERS, kinds={"duckdb", "parquet"}, deps=[core_rows, packed_images],
+    group_name="dedup", owners=OWNERS, kinds={"duckdb", "parquet"}, deps=[quality],
     metadata={"dagster/column_schema": column_schema("duplicates")},
     description="Images with equal bytes or equal pixels, within and across contributions; one copy stands for all, "
     "and every owner keeps the credit.",

@@ -83,3 +83,16 @@ def packed_images(context: dg.AssetExecutionContext, collection: CollectionResou
             context, opened, "images",
             lambda key: pipeline.pack_images(opened, key, executor, workers, context.log.info),
         )  # fmt: skip
+
+
+@dg.asset(
+    group_name="quality", owners=OWNERS, partitions_def=CONTRIBUTIONS, deps=[core_rows, packed_images],
+    backfill_policy=dg.BackfillPolicy.single_run(), kinds={"duckdb", "parquet"},
+    code_version=str(pipeline.VERSIONS["quality"]), metadata={"dagster/column_schema": column_schema("quality")},
+    description="The final flags of every usable image: its own, those of the contribution as a whole and of the "
+    "stored images, without the flags that the owner overruled.",
+)  # fmt: skip
+def quality(context: dg.AssetExecutionContext, collection: CollectionResource) -> dg.MaterializeResult[None]:
+    """Judges contributions as a whole."""
+    opened, _ = collection.open()
+    return _each(context, opened, "quality", lambda key: pipeline.judge_quality(opened, key))
