@@ -28,11 +28,9 @@ def usable_images(collection: Collection, contributions: Sequence[str]) -> list[
         if core is None or quality is None or images is None:
             continue
         for part in range(min(len(core["parts"]), len(images["parts"]))):
-            paths = (
-                core_path(core["folder"], part), quality_path(quality["folder"], part),
-                index_path(images["folder"], part),
-            )  # fmt: skip
-            parts.append((collection.warehouse.url(paths[0]), *map(collection.warehouse.url, paths[1:])))
+            url = collection.warehouse.url
+            three = core_path(core["folder"], part), quality_path(quality["folder"], part)
+            parts.append((url(three[0]), url(three[1]), url(index_path(images["folder"], part))))
     return parts
 
 
@@ -42,7 +40,8 @@ def create_images_view(connection: duckdb.DuckDBPyConnection, parts: Sequence[tu
         connection.execute(
             "create temp table usable as select '' as image_id, '' as contribution_id, '' as instrument_id,"
             " '' as source_object_id, 0 as source_image_rank, '' as image_variant, '' as label_verbatim,"
-            " '' as label_status, 1 as qc_level, false as unit_unconfirmed, '' as delivered_sha256, '' as pixel_hash limit 0"
+            " '' as label_status, 1 as qc_level, false as unit_unconfirmed, '' as delivered_sha256,"
+            " '' as pixel_hash limit 0"
         )
         return
     core, quality, index = ([part[side] for part in parts] for side in (0, 1, 2))

@@ -14,7 +14,6 @@ from aqqua_dataset.quality.thresholds import LEVELS
 from aqqua_dataset.registry.models import Contribution, Settings
 
 
-
 @dataclass(frozen=True)
 class Harmonised:
     """The two ways out: tables ``core`` and ``quarantine`` (see schemas/tables.yaml)."""

@@ -23,7 +23,9 @@ UNITS_L = {"L": 1.0, "mL": 1e-3, "uL": 1e-6, "m3": 1e3}
 
 def interpret(work: Work) -> None:
     """Sets the volumes, the fraction and the dilution, and what the event's images stand for."""
-    imaged, sampled, concentrated = (_litres(work, n) for n in ("imaged_volume", "sampled_volume", "concentrated_volume"))
+    imaged, sampled, concentrated = (
+        _litres(work, n) for n in ("imaged_volume", "sampled_volume", "concentrated_volume")
+    )
     fraction, dilution = _fraction(work), _dilution(work)
     work.columns["imaged_volume_l"] = imaged
     work.columns["sampled_volume_l"] = sampled

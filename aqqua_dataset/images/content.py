@@ -11,7 +11,7 @@ FOOTER_ROWS, FOOTER_COLUMNS = 31, 40
 
 
 def significant_bits(pixels: npt.NDArray[Any], bit_depth: int) -> int:
-    """Bits per channel that carry information: 8 where 16 bit hold at most 256 levels, else those of the greatest value.
+    """Bits per channel that carry information: 8 where 16 bit hold at most 256 levels, else those of the maximum.
 
     Args:
         pixels: decoded pixels, uint8 or uint16.

@@ -39,7 +39,8 @@ def rescaled(connection: duckdb.DuckDBPyConnection, contribution: Contribution) 
     return f"""
         select instrument_id, image_variant from (
             select instrument_id, image_variant, median(width_px / object_width_px) as ratio,
-                   quantile_cont(width_px / object_width_px, 0.9) - quantile_cont(width_px / object_width_px, 0.1) as wide
+                   quantile_cont(width_px / object_width_px, 0.9) - quantile_cont(width_px / object_width_px, 0.1)
+                       as wide
             from core join shards using (image_id)
             where object_width_px > 0 and pixel_rescale_factor = 1 group by all
             having count(*) >= {threshold("P11.images")}
@@ -50,9 +51,9 @@ def scale_bar(connection: duckdb.DuckDBPyConnection, contribution: Contribution)
     """P12: nearly all images have equal, not uniform bottom rows."""
     return f"""
         select image_id from shards join (
-            select footer_hash, count(*) as equal from shards where footer_hash is not null group by 1
+            select footer_hash, count(*) as same from shards where footer_hash is not null group by 1
         ) using (footer_hash)
-        where equal >= {threshold("P12.images")} and equal >= {threshold("P12.share")} * (select count(*) from shards)"""
+        where same >= {threshold("P12.images")} and same >= {threshold("P12.share")} * (select count(*) from shards)"""
 
 
 def implausible_extent(connection: duckdb.DuckDBPyConnection, contribution: Contribution) -> str:
@@ -67,10 +68,10 @@ def full_frames(connection: duckdb.DuckDBPyConnection, contribution: Contributio
     """I04: nearly all images have one and the same large size."""
     return f"""
         select image_id from shards join (
-            select width_px, height_px, count(*) as equal from shards
+            select width_px, height_px, count(*) as same from shards
             where width_px::bigint * height_px >= {threshold("I04.pixels")} group by all
         ) using (width_px, height_px)
-        where equal >= {threshold("I04.images")} and equal >= {threshold("I04.share")} * (select count(*) from shards)"""
+        where same >= {threshold("I04.images")} and same >= {threshold("I04.share")} * (select count(*) from shards)"""
 
 
 def scaled_depth(connection: duckdb.DuckDBPyConnection, contribution: Contribution) -> str:
@@ -80,8 +81,12 @@ def scaled_depth(connection: duckdb.DuckDBPyConnection, contribution: Contributi
 
 def count_mismatch(connection: duckdb.DuckDBPyConnection, contribution: Contribution) -> str:
     """V05: the event should have more images than are usable."""
-    return """select event_id from core where image_count_declared is not null group by event_id
-              having count(distinct source_object_id) < max(image_count_declared)"""
+    return """select event_id from (
+                  select event_id, image_count_declared, source_object_id,
+                         image_id in (select image_id from shards) as kept
+                  from core where image_count_declared is not null
+              ) group by event_id
+              having count(distinct source_object_id) filter (kept) < max(image_count_declared)"""
 
 
 def few_images(connection: duckdb.DuckDBPyConnection, contribution: Contribution) -> str:
@@ -94,7 +99,8 @@ def size_of_label(connection: duckdb.DuckDBPyConnection, contribution: Contribut
     connection.register("sizes", schema.vocabulary("label_sizes.csv"))
     return f"""
         select image_id from core join sizes using (taxon_name)
-        where object_area_px2 > 0 and ({ESD_UM} < try_cast(min_um as double) or {ESD_UM} > try_cast(max_um as double))"""
+        where object_area_px2 > 0
+          and ({ESD_UM} < try_cast(min_um as double) or {ESD_UM} > try_cast(max_um as double))"""
 
 
 RULES: dict[str, Rule] = {

@@ -179,7 +179,8 @@ def _duplicates(registry: Registry, places: Lines, contacts: Mapping[int, Contac
 def _contribution(registry: Registry, contribution: Contribution, at: _At) -> Iterator[Finding]:
     owners: list[tuple[Keys, str]] = [(("owners", i), name) for i, name in enumerate(contribution.owners)]
     others: list[tuple[Keys, str]] = [
-        (("contributors", i, "person"), c.person) for i, c in enumerate(contribution.contributors)
+        *((("contributors", i, "person"), c.person) for i, c in enumerate(contribution.contributors)),
+        *((("overrules", i, "by"), o.by) for i, o in enumerate(contribution.overrules)),
     ]
     places: list[tuple[Keys, str]] = [(("institutions", i), name) for i, name in enumerate(contribution.institutions)]
     given: list[tuple[Keys, str]] = [(("permissions", i, "id"), p.id) for i, p in enumerate(contribution.permissions)]
@@ -202,8 +203,17 @@ def _contribution(registry: Registry, contribution: Contribution, at: _At) -> It
         ],
     )
     yield from _readable(contribution, at)
+    yield from _overrules(contribution, at)
     yield from _history(contribution.history, at)
     yield from _agreement(registry, contribution, at)
+
+
+def _overrules(contribution: Contribution, at: _At) -> Iterator[Finding]:
+    """Flags that the owner overruled."""
+    known = set(schema.vocabulary("flags.csv")["flag"])
+    for i, overrule in enumerate(contribution.overrules):
+        if overrule.flag not in known:
+            yield at(("overrules", i, "flag"), "flag_unknown", "expected a flag of the data dictionary", overrule.flag)
 
 
 def _readable(contribution: Contribution, at: _At) -> Iterator[Finding]:

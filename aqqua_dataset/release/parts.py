@@ -119,7 +119,8 @@ def _images_table(task: ReleasePartTask, chosen: pa.Table, core: pa.Table, share
             connection.register(name, table)
         joined = connection.sql(
             """
-            select core.* exclude (qc_flags, qc_level), quality.* exclude (image_id), chosen.* exclude (image_id, shard), $shard as shard, $license as license,
+            select core.* exclude (qc_flags, qc_level), quality.* exclude (image_id),
+                   chosen.* exclude (image_id, shard), $shard as shard, $license as license,
                    $available_from::date as available_from,
                    list_sort(list_distinct(list_append(coalesce(credited, []), core.contribution_id)))
                        as credited_contributions
