@@ -85,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("--release", help="folder of the release; default: the newest")
     show.add_argument("--output", type=Path, help="file to write; default: <image_id>.png or .jpg here")
     add("ledger", _ledger, "count every contribution from declared to published")
+    add("distribution", _distribution, "count taxa per event for maps of the global distribution, where permitted")
     add("docs", _docs, "write docs/data-dictionary.md again from schemas/")
     dev = add("dev", _dev, "start the Dagster UI")
     dev.add_argument("--port", type=int, default=3000)
@@ -170,6 +171,16 @@ def _ledger(_: argparse.Namespace, config: Config) -> int:
     collection, _findings = workflow.open_collection(config)
     _print_ledger(workflow.update_ledger(collection).to_pylist())
     print(f"\nledger: {collection.warehouse.url(workflow.LEDGER_PAGE)}")
+    return 0
+
+
+def _distribution(_: argparse.Namespace, config: Config) -> int:
+    from aqqua_dataset import workflow
+    from aqqua_dataset.quality.distribution import TABLE, write_distribution
+
+    collection, _findings = workflow.open_collection(config)
+    rows = write_distribution(collection, workflow.standing_request(collection))
+    print(f"{rows:,} rows: {collection.warehouse.url(TABLE)}")
     return 0
 
 

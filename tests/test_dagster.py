@@ -69,7 +69,9 @@ def test_definitions_load_and_the_graph_is_as_agreed() -> None:
         "raw_rows": ["registry"],
         "core_rows": ["raw_rows"],
         "packed_images": ["raw_rows"],
-        "duplicates": ["core_rows", "packed_images"],
+        "quality": ["core_rows", "packed_images"],
+        "duplicates": ["quality"],
+        "distribution": ["duplicates"],
         "ledger": ["duplicates", "registry"],
         "release": ["ledger"],
     }
@@ -142,7 +144,8 @@ def test_the_whole_graph_from_deliveries_to_a_rehearsal(home: Path) -> None:
             "contributions_without_trouble": False,  # the messy one, the bin without .roi, the unsigned one
             "images_in_quarantine": False,
             "ledger_balances": True,
-            "gate_is_open": True,
+            "flags_of_images": False,
+        "gate_is_open": True,
             "no_personal_data": True,
         }
         [made] = result.asset_materializations_for_node("release")

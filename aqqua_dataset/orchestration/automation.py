@@ -10,7 +10,7 @@ import json
 
 import dagster as dg
 
-from aqqua_dataset.orchestration.assets.collection import duplicates, ledger, registry, release
+from aqqua_dataset.orchestration.assets.collection import distribution, duplicates, ledger, registry, release
 from aqqua_dataset.orchestration.assets.contributions import core_rows, packed_images, quality, raw_rows
 from aqqua_dataset.orchestration.partitions import CONTRIBUTIONS
 from aqqua_dataset.orchestration.resources import CollectionResource
@@ -33,7 +33,7 @@ validate_contribution = dg.define_asset_job(
 )
 update_collection = dg.define_asset_job(
     "update_collection",
-    dg.AssetSelection.assets(registry, duplicates, ledger),
+    dg.AssetSelection.assets(registry, duplicates, ledger, distribution),
     description="Registry, duplicates and ledger, with every check.",
 )
 build_release = dg.define_asset_job(

@@ -4,7 +4,7 @@ import datetime as dt
 
 import dagster as dg
 
-from aqqua_dataset import pipeline, privacy
+from aqqua_dataset import pipeline, privacy, schema
 from aqqua_dataset.findings import Finding, has_errors
 from aqqua_dataset.orchestration.assets.collection import ledger, registry
 from aqqua_dataset.orchestration.metadata import findings_table, rows_table
@@ -56,6 +56,24 @@ def images_in_quarantine(collection: CollectionResource) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         passed=not rows, severity=dg.AssetCheckSeverity.WARN,
         metadata={"quarantine": rows_table(rows), "images": sum(int(str(r["images"])) for r in rows)},
+    )  # fmt: skip
+
+
+@dg.asset_check(asset=ledger, description="Which flags the usable images carry, by contribution, worst first.")
+def flags_of_images(collection: CollectionResource) -> dg.AssetCheckResult:
+    """Counts flags of level suspect and fail; a flag never holds an image back, but for an unconfirmed unit."""
+    opened, _ = collection.open()
+    flags = schema.vocabulary("flags.csv").set_index("flag")
+    rows = [
+        {"contribution": key, "severity": severity, "flag": flag, "images": count, "what to do": flags["action"][flag]}
+        for severity in ("fail", "suspect")
+        for key in sorted(opened.registry.contributions)
+        for flag, count in (pipeline.manifest(opened.warehouse, key, "quality") or {"numbers": {}})["numbers"].items()
+        if flags["severity"][flag] == severity
+    ]
+    return dg.AssetCheckResult(
+        passed=not rows, severity=dg.AssetCheckSeverity.WARN,
+        metadata={"flags": rows_table(rows), "count": len(rows)},
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from aqqua_dataset.orchestration.metadata import (
 )
 from aqqua_dataset.orchestration.resources import CollectionResource
 from aqqua_dataset.pipeline import intake_refusal
+from aqqua_dataset.quality.distribution import write_distribution
 from aqqua_dataset.release.gate import ReleaseRequest
 
 
@@ -85,6 +86,19 @@ def ledger(collection: CollectionResource) -> dg.MaterializeResult[None]:
             "page": dg.MetadataValue.path(opened.warehouse.url(workflow.LEDGER_PAGE)),
         }
     )
+
+
+@dg.asset(
+    group_name="quality", owners=OWNERS, kinds={"duckdb", "parquet"}, deps=[duplicates],
+    metadata={"dagster/column_schema": column_schema("distribution")},
+    description="Counts and densities per event and taxon for maps of the global distribution, from the contributions "
+    "with that permission and no others.",
+)  # fmt: skip
+def distribution(collection: CollectionResource) -> dg.MaterializeResult[None]:
+    """Counts taxa per event."""
+    opened, _ = collection.open()
+    rows = write_distribution(opened, workflow.standing_request(opened))
+    return dg.MaterializeResult(metadata={"dagster/row_count": rows})
 
 
 class ReleaseConfig(dg.Config):
