@@ -62,7 +62,7 @@ EXPECTED: dict[str, tuple[tuple[int, int, int, int, int], dict[str, int], set[st
         {"image_format_unsupported": 1, "image_missing": 1, "object_id_missing": 1, "time_unparsable": 1},
         {"personal_columns_dropped", "image_without_row"},
     ),
-    "ifcb-old": ((6, 0, 0, 6, 0), {}, {"ifcb_not_a_bin", "ifcb_bin_zero_bytes"}),
+    "ifcb-old": ((6, 0, 0, 6, 6), {}, {"ifcb_not_a_bin", "ifcb_bin_zero_bytes"}),
     "ifcb-new": ((7, 0, 0, 7, 0), {}, set()),
     "ifcb-empty": ((0, 0, 0, 0, 0), {}, {"ifcb_bin_without_rois", "delivery_without_rows"}),
     "ifcb-zero-bytes": ((0, 0, 0, 0, 0), {}, {"ifcb_bin_zero_bytes", "delivery_without_rows"}),
@@ -78,7 +78,8 @@ FLAGS = {
     "bad-no-status": {"LABEL_WITHOUT_STATUS": 1, "ROW_CUT_OFF": 1},
     "bad-no-label": {"STATUS_WITHOUT_LABEL": 1, "ROW_CUT_OFF": 1},
     "bad-unknown-id": {"LABEL_ID_UNKNOWN": 1},
-    "ifcb-old": {"IMAGE_MULTIPLE_RANKS": 2, "IFCB_STITCHED_PAIR": 2},
+    # the files were cut short, and so was the volume: 0.018 mL is no whole syringe
+    "ifcb-old": {"IMAGE_MULTIPLE_RANKS": 2, "IFCB_STITCHED_PAIR": 2, "VOLUME_OUT_OF_RANGE": 6},
     "ifcb-new": {},
 }
 
