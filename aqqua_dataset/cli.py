@@ -85,6 +85,8 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("--release", help="folder of the release; default: the newest")
     show.add_argument("--output", type=Path, help="file to write; default: <image_id>.png or .jpg here")
     add("ledger", _ledger, "count every contribution from declared to published")
+    instruments = commands.add_parser("instruments", help="instrument models").add_subparsers(required=True)
+    add("queue", _instruments_queue, "list spellings that no vocabulary knows, with the images that wait", instruments)
     add("distribution", _distribution, "count taxa per event for maps of the global distribution, where permitted")
     add("docs", _docs, "write docs/data-dictionary.md again from schemas/")
     dev = add("dev", _dev, "start the Dagster UI")
@@ -171,6 +173,18 @@ def _ledger(_: argparse.Namespace, config: Config) -> int:
     collection, _findings = workflow.open_collection(config)
     _print_ledger(workflow.update_ledger(collection).to_pylist())
     print(f"\nledger: {collection.warehouse.url(workflow.LEDGER_PAGE)}")
+    return 0
+
+
+def _instruments_queue(_: argparse.Namespace, config: Config) -> int:
+    from aqqua_dataset import workflow
+    from aqqua_dataset.quality.queue import unknown_instruments
+
+    collection, _findings = workflow.open_collection(config)
+    waiting = unknown_instruments(collection)
+    for unknown in waiting:
+        print(f"{unknown.images:>12,}  {unknown.spelling}  ({', '.join(unknown.contributions)})")
+    print("answer each in settings.yaml under instrument_aliases" if waiting else "no image waits for an instrument")
     return 0
 
 

@@ -178,7 +178,8 @@ def harmonise_rows(collection: Collection, contribution_id: str, executor: Execu
     source = contribution.source.model_copy(update={"format": rows["format"]})
     contribution = contribution.model_copy(update={"source": source})
     told = (contribution.declared.model_dump_json(), source.model_dump_json(), _join_stamps(collection, source))
-    key = _key("core", rows["key"], *told, schema.fingerprint(), settings.release_date.isoformat())
+    aliases = json.dumps({a.spelling: a.instrument_id for a in settings.instrument_aliases}, sort_keys=True)
+    key = _key("core", rows["key"], *told, aliases, schema.fingerprint(), settings.release_date.isoformat())
     if report := _unchanged(collection, contribution_id, "core", key):
         return report
     folder = _fresh_folder(collection, contribution_id, "core", key)

@@ -145,7 +145,7 @@ def test_the_whole_graph_from_deliveries_to_a_rehearsal(home: Path) -> None:
             "images_in_quarantine": False,
             "ledger_balances": True,
             "flags_of_images": False,
-        "gate_is_open": True,
+            "gate_is_open": True,
             "no_personal_data": True,
         }
         [made] = result.asset_materializations_for_node("release")

@@ -11,7 +11,8 @@ from aqqua_dataset.demo.ecotaxa import ecotaxa_tsv, net_row
 from aqqua_dataset.pipeline import Collection, manifest
 from aqqua_dataset.progress import ledger
 from aqqua_dataset.quality.distribution import TABLE, write_distribution
-from aqqua_dataset.registry.models import Column, Contribution, Join, Overrule, Permission, Source
+from aqqua_dataset.quality.queue import UnknownInstrument, unknown_instruments
+from aqqua_dataset.registry.models import Column, Contribution, InstrumentAlias, Join, Overrule, Permission, Source
 
 UNIT_UNKNOWN = {"process_particle_pixel_size_mm": "", "process_particle_pixel_size_µm": "0.0106"}
 CONFIRMED = Overrule(flag="PIXEL_UNIT_INFERRED", by="anna", date=GIVEN, why="the column is in millimetres")
@@ -98,3 +99,18 @@ def test_an_incomplete_event_has_no_density(tmp_path: Path) -> None:
     rows = made.warehouse.read_parquet(TABLE).to_pylist()
     assert sum(row["images"] for row in rows) == 3
     assert [(row["sampling_unit_complete"], row["density_per_l"]) for row in rows] == [(False, None)] * len(rows)
+
+
+def test_an_unknown_instrument_waits_in_the_queue_until_one_line_answers_it(tmp_path: Path) -> None:
+    deliver(tmp_path / "one", 1, 3, "n1", acq_instrument="Zooskan 3000")
+    made = collection(tmp_path, contribution("one", tmp_path / "one"))
+    run(made)
+    assert unknown_instruments(made) == [UnknownInstrument("Zooskan 3000", 3, ("one",))]
+    alias = InstrumentAlias(
+        spelling="zooskan-3000", instrument_id="zooscan", by="anna", date=GIVEN, why="a misspelling"
+    )
+    told = made.registry.settings.model_copy(update={"instrument_aliases": (alias,)})
+    after = replace(made, registry=made.registry.model_copy(update={"settings": told}))
+    run(after)
+    assert unknown_instruments(after) == []
+    assert counted(after)["permitted"] == 3

@@ -127,6 +127,10 @@ MISTAKES = [
     # between files
     (NET, "anna-lindqvist, bjorn-aase", "anna-lindkvist", "reference_dangling", "owners.0", "anna-lindkvist", "owners"),
     (NET, "person: henk-van-der-meer", "person: henk", "reference_dangling", "contributors.0.person", "henk", "henk"),
+    (NET, "flag: COUNT_UNCERTAINTY", "flag: COUNT", "flag_unknown", "overrules.0.flag", "COUNT", "COUNT"),
+    (NET, "by: bjorn-aase", "by: bjorn", "reference_dangling", "overrules.0.by", "bjorn", "by: bjorn"),
+    ("settings.yaml", "instrument_id: zooscan", "instrument_id: zoo", "reference_dangling",
+     "instrument_aliases.0.instrument_id", "zoo", "zoo"),
     (NET, "[kattegat-marine-station]", "[kattegat]", "reference_dangling", "institutions.0", "kattegat", "[katt"),
     (NET, "id: global-distribution", "id: global", "reference_dangling", "permissions.3.id", "global", "id: global"),
     (NET, "interim_terms: cc-by", "interim_terms: cc-bye", "reference_dangling", "interim_terms", "cc-bye", "cc-bye"),

@@ -32,8 +32,13 @@ def interpret(work: Work) -> None:
     """Sets instrument_id, _family, _uri, _verbatim, platform and deployment_type."""
     declared = work.contribution.declared
     delivered = work.text("instrument")
-    known = {v: instrument_id(v) for v in delivered.dropna().unique()}
-    found = delivered.map(known).astype("str").fillna(work.constant(instrument_id(declared.instrument)))
+    told = {_key(a.spelling): a.instrument_id for a in work.settings.instrument_aliases}
+
+    def named(spelling: str | None) -> str | None:
+        return instrument_id(spelling) or (told.get(_key(spelling)) if spelling else None)
+
+    known = {v: named(v) for v in delivered.dropna().unique()}
+    found = delivered.map(known).astype("str").fillna(work.constant(named(declared.instrument)))
     verbatim = delivered.fillna(work.constant(declared.instrument))
     work.reject("instrument_missing", verbatim.isna())
     work.reject("instrument_unknown", verbatim.notna() & found.isna(), "instrument", verbatim)

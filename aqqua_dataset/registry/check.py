@@ -40,6 +40,7 @@ def check_registry(registry: Registry, places: Lines, contacts: Mapping[int, Con
         contacts: private contacts by their position in their file; may be empty.
     """
     found = [*_settings(registry, _At(places, "settings.yaml")), *_duplicates(registry, places, contacts)]
+    found += _aliases(registry, _At(places, "settings.yaml"))
     for person in registry.people.values():
         found += _person(registry, person, _At(places, f"people/{person.id}.yaml"))
     for institution in registry.institutions.values():
@@ -105,6 +106,18 @@ def _identifiers(at: _At, given: Iterable[tuple[str, Keys, str | None]]) -> Iter
         is_valid, expected = _VALID[rule]
         if value is not None and not is_valid(value):
             yield at(keys, rule, expected, value)
+
+
+def _aliases(registry: Registry, at: _At) -> Iterator[Finding]:
+    """Instruments and people that the spellings of instruments name."""
+    aliases = registry.settings.instrument_aliases
+    known = schema.enumerations()["instrument_id"]
+    named: list[tuple[Keys, str]] = [
+        (("instrument_aliases", i, "instrument_id"), a.instrument_id) for i, a in enumerate(aliases)
+    ]
+    people: list[tuple[Keys, str]] = [(("instrument_aliases", i, "by"), a.by) for i, a in enumerate(aliases)]
+    yield from _references(at, named, list(known), "")
+    yield from _references(at, people, registry.people, "people")
 
 
 def _references(

@@ -288,6 +288,16 @@ class DatasetRecord(Record):
     funding: tuple[Funding, ...] = ()
 
 
+class InstrumentAlias(Record):
+    """Another spelling of an instrument of the vocabulary, as a person decided: the answer to one line of the queue."""
+
+    spelling: Text
+    instrument_id: Text
+    by: Slug
+    date: dt.date
+    why: Text
+
+
 class Settings(Record):
     """The collection's settings: release date, licence, and the form's options as data."""
 
@@ -298,6 +308,7 @@ class Settings(Record):
     dataset: DatasetRecord
     permissions: Annotated[tuple[PermissionKind, ...], Field(min_length=1)]
     interim_terms: Annotated[tuple[InterimTerm, ...], Field(min_length=1)]
+    instrument_aliases: tuple[InstrumentAlias, ...] = ()
 
 
 class Contact(Record):
