@@ -19,6 +19,7 @@ from aqqua_dataset import schema
 from aqqua_dataset.compute import map_chunks
 from aqqua_dataset.config import Config
 from aqqua_dataset.findings import Finding
+from aqqua_dataset.harmonise import longhurst
 from aqqua_dataset.harmonise.rows import harmonise
 from aqqua_dataset.harmonise.supplement import supplement
 from aqqua_dataset.images import pack
@@ -35,7 +36,7 @@ log = logging.getLogger(__name__)
 Stage = Literal["rows", "core", "images"]
 
 #: Raise a stage's version when its results change for unchanged inputs: it then runs again everywhere.
-VERSIONS: dict[Stage, int] = {"rows": 2, "core": 2, "images": 2}
+VERSIONS: dict[Stage, int] = {"rows": 2, "core": 3, "images": 2}
 
 _READ_LATER = {"joins", "folders"}  # they don't change the rows, so a new one needs no second reading
 
@@ -177,12 +178,14 @@ def harmonise_rows(collection: Collection, contribution_id: str, executor: Execu
     source = contribution.source.model_copy(update={"format": rows["format"]})
     contribution = contribution.model_copy(update={"source": source})
     told = (contribution.declared.model_dump_json(), source.model_dump_json(), _join_stamps(collection, source))
-    key = _key("core", rows["key"], *told, schema.fingerprint(), settings.release_date.isoformat())
+    provinces = longhurst.stamp(settings.longhurst)
+    key = _key("core", rows["key"], *told, schema.fingerprint(), settings.release_date.isoformat(), provinces)
     if report := _unchanged(collection, contribution_id, "core", key):
         return report
     folder = _fresh_folder(collection, contribution_id, "core", key)
     findings: list[Finding] = []
     _write_joins(collection, source, folder, lambda f: findings.append(replace(f, contribution=contribution_id)))
+    findings += _provinces_problem(settings, contribution_id)
     tasks = [
         CoreTask(collection.warehouse, contribution, settings, rows["folder"], folder, part)
         for part in range(len(rows["parts"]))
@@ -202,6 +205,16 @@ def harmonise_rows(collection: Collection, contribution_id: str, executor: Execu
     ]
     numbers = {"usable": usable, "rejected": rejected}
     return _commit(collection, contribution_id, "core", key, folder, parts, numbers, findings)
+
+
+def _provinces_problem(settings: Settings, contribution: str) -> list[Finding]:
+    """Why regions are left open although the settings name a file of provinces."""
+    try:
+        if settings.longhurst is not None:
+            longhurst.provinces(settings.longhurst)
+    except longhurst.UnreadableProvincesError as error:
+        return [Finding("longhurst_unreadable", "error", str(error), contribution, "settings.yaml", key="longhurst")]
+    return []
 
 
 def _join_stamps(collection: Collection, source: Source) -> str:

@@ -64,7 +64,7 @@ def water_within(latitude: Degrees, longitude: Degrees, km: float, lakes: bool =
 
 def dry(latitude: Degrees, longitude: Degrees, km: float) -> Mask:
     """Whether a position is on land with no water nearer than ``km``."""
-    result = surface(latitude, longitude) == LAND
+    result: Mask = surface(latitude, longitude) == LAND
     result[result] = ~water_within(latitude[result], longitude[result], km)
     return result
 
@@ -122,4 +122,5 @@ def _any_water(row: int, longitude: Degrees, half: Degrees, lakes: bool) -> Mask
     last = _COLUMNS + np.floor((longitude + half + 180) * _PER_DEGREE).astype(np.int64)
     last = np.minimum(last, first + _COLUMNS - 1)
     count = before[np.maximum(last, first) + 1] - before[first]
-    return (half >= 0) & (count > 0)
+    found: Mask = (half >= 0) & (count > 0)
+    return found

@@ -8,7 +8,17 @@ import pandera.errors
 import pyarrow as pa
 
 from aqqua_dataset import schema
-from aqqua_dataset.harmonise import depth, instrument, label, position, scale, time, volume
+from aqqua_dataset.harmonise import (
+    culture,
+    depth,
+    instrument,
+    label,
+    position,
+    scale,
+    surroundings,
+    time,
+    volume,
+)
 from aqqua_dataset.harmonise.work import Work
 from aqqua_dataset.registry.models import Contribution, Settings
 
@@ -30,8 +40,8 @@ def harmonise(rows: pd.DataFrame, contribution: Contribution, settings: Settings
         work.reject(reason, rows["aqqua_reject"] == reason, "", rows["aqqua_value"])
     _identity(work)
     for interpret in (
-        instrument.interpret, scale.interpret, time.interpret, position.interpret, depth.interpret, volume.interpret,
-        label.interpret,
+        culture.interpret, instrument.interpret, scale.interpret, time.interpret, position.interpret,
+        surroundings.interpret, depth.interpret, volume.interpret, label.interpret,
     ):  # fmt: skip
         interpret(work)
     _delivered_flags(work)
