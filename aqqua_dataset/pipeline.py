@@ -19,6 +19,7 @@ from aqqua_dataset import schema
 from aqqua_dataset.compute import map_chunks
 from aqqua_dataset.config import Config
 from aqqua_dataset.findings import Finding
+from aqqua_dataset.harmonise import longhurst
 from aqqua_dataset.harmonise.rows import harmonise
 from aqqua_dataset.harmonise.supplement import supplement
 from aqqua_dataset.images import pack
@@ -177,14 +178,18 @@ def harmonise_rows(collection: Collection, contribution_id: str, executor: Execu
     settings = collection.registry.settings
     source = contribution.source.model_copy(update={"format": rows["format"]})
     contribution = contribution.model_copy(update={"source": source})
-    told = (contribution.declared.model_dump_json(), source.model_dump_json(), _join_stamps(collection, source))
     aliases = json.dumps({a.spelling: a.instrument_id for a in settings.instrument_aliases}, sort_keys=True)
-    key = _key("core", rows["key"], *told, aliases, schema.fingerprint(), settings.release_date.isoformat())
+    told = (
+        contribution.declared.model_dump_json(), source.model_dump_json(), _join_stamps(collection, source), aliases,
+        longhurst.stamp(settings.longhurst),
+    )  # fmt: skip
+    key = _key("core", rows["key"], *told, schema.fingerprint(), settings.release_date.isoformat())
     if report := _unchanged(collection, contribution_id, "core", key):
         return report
     folder = _fresh_folder(collection, contribution_id, "core", key)
     findings: list[Finding] = []
     _write_joins(collection, source, folder, lambda f: findings.append(replace(f, contribution=contribution_id)))
+    findings += _provinces_problem(settings, contribution_id)
     tasks = [
         CoreTask(collection.warehouse, contribution, settings, rows["folder"], folder, part)
         for part in range(len(rows["parts"]))
@@ -204,6 +209,16 @@ def harmonise_rows(collection: Collection, contribution_id: str, executor: Execu
     ]
     numbers = {"usable": usable, "rejected": rejected}
     return _commit(collection, contribution_id, "core", key, folder, parts, numbers, findings)
+
+
+def _provinces_problem(settings: Settings, contribution: str) -> list[Finding]:
+    """Why regions are left open although the settings name a file of provinces."""
+    try:
+        if settings.longhurst is not None:
+            longhurst.provinces(settings.longhurst)
+    except longhurst.UnreadableProvincesError as error:
+        return [Finding("longhurst_unreadable", "error", str(error), contribution, "settings.yaml", key="longhurst")]
+    return []
 
 
 def _join_stamps(collection: Collection, source: Source) -> str:

@@ -16,7 +16,7 @@ from aqqua_dataset.registry.models import Declared, Quantity, Source
 from aqqua_dataset.sources import with_locator
 
 GOOD = {
-    "object_lat": "56.5", "object_lon": "11.5", "object_date": "20190614", "object_time": "133015",
+    "object_lat": "56.5208", "object_lon": "11.5125", "object_date": "20190614", "object_time": "133015",
     "object_depth_min": "10", "object_depth_max": "20", "acq_instrument": "zooscan",
     "process_particle_pixel_size_mm": "0.0106",
 }  # fmt: skip

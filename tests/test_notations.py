@@ -87,8 +87,8 @@ def test_times_that_do_not_fit_their_format_are_refused(text: str, how: str) -> 
         ("43.41", "-7.1894", (43 + 41 / 60, 7 + 18.94 / 60), "ddmm", []),  # Point B lies east
         ("-27.30153", "111.145", (-(27 + 30.153 / 60), -(111 + 14.5 / 60)), "ddmm", []),
         ("39.1968", "-68.9043", (39.1968, -68.9043), "dd", ["COORD_DDMM_IS_DECIMAL"]),  # HB1907 broke the convention
-        ("12.60", "10.10", (12.60, 10.10), "dd", ["COORD_DDMM_IS_DECIMAL"]),
-        ("12.5999", "10.10", (12 + 59.99 / 60, -(10 + 10 / 60)), "ddmm", []),
+        ("12.60", "50.10", (12.60, 50.10), "dd", ["COORD_DDMM_IS_DECIMAL"]),
+        ("12.5999", "50.10", (12 + 59.99 / 60, -(50 + 10 / 60)), "ddmm", []),
     ],
 )  # fmt: skip
 def test_positions_of_zooprocess(

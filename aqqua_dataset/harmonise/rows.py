@@ -8,7 +8,18 @@ import pandera.errors
 import pyarrow as pa
 
 from aqqua_dataset import schema
-from aqqua_dataset.harmonise import depth, instrument, label, position, scale, size, time, volume
+from aqqua_dataset.harmonise import (
+    culture,
+    depth,
+    instrument,
+    label,
+    position,
+    scale,
+    size,
+    surroundings,
+    time,
+    volume,
+)
 from aqqua_dataset.harmonise.work import Work
 from aqqua_dataset.quality.thresholds import LEVELS
 from aqqua_dataset.registry.models import Contribution, Settings
@@ -29,8 +40,8 @@ def harmonise(rows: pd.DataFrame, contribution: Contribution, settings: Settings
         work.reject(reason, rows["aqqua_reject"] == reason, "", rows["aqqua_value"])
     _identity(work)
     for interpret in (
-        instrument.interpret, scale.interpret, time.interpret, position.interpret, depth.interpret, volume.interpret,
-        size.interpret, label.interpret,
+        culture.interpret, instrument.interpret, scale.interpret, time.interpret, position.interpret,
+        surroundings.interpret, depth.interpret, volume.interpret, size.interpret, label.interpret,
     ):  # fmt: skip
         interpret(work)
     _delivered_flags(work)

@@ -78,7 +78,8 @@ class Work:
         """Columns that input ``name`` may be read from, in order of trust.
 
         First what the contribution's file maps, then its joined tables, then what the format's own columns
-        mean, last its defaults by folder; a column whose unit the form states comes before all of them.
+        mean, then its defaults by folder, last what the form says of a culture's origin (see ``culture``); a column
+        whose unit the form states comes before all of them.
         """
         source = self.contribution.source
         if source is None:
@@ -95,6 +96,7 @@ class Work:
                 for r in table[table["input"] == name].itertuples()
             ]
         chosen.append(Candidate(f"folder.{name}", "um" if name == "pixel_size" else "", origin="folder"))
+        chosen.append(culture(name))
         told = [Candidate(c.column, units[c.column], origin=c.origin) for c in chosen if c.column in units]
         return [c for c in [*told, *chosen] if c.column in self.rows]
 
@@ -130,6 +132,13 @@ class Work:
         unreadable = np.asarray(text.notna() & value.isna(), dtype=bool)
         fill = value.isin(_fill_numbers(("number", *kinds))) | np.isinf(value)
         return value.astype("float64").mask(fill), unreadable
+
+
+def culture(name: str) -> Candidate:
+    """The column in which ``harmonise.culture`` puts an input of a culture's origin; its day is one in UTC."""
+    return Candidate(
+        f"culture.{name}", "%Y-%m-%d" if name == "datetime" else "", frozenset(), "utc_by_format", "culture"
+    )
 
 
 def _declared(column: Column, prefix: str, origin: str) -> Candidate:

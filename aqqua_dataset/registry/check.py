@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -160,6 +161,9 @@ def _settings(registry: Registry, at: _At) -> Iterator[Finding]:
     )
     yield from _listed_twice(at, [(("permissions", i, "id"), p.id) for i, p in enumerate(settings.permissions)])
     yield from _listed_twice(at, [(("interim_terms", i, "id"), t.id) for i, t in enumerate(terms)])
+    if settings.longhurst is not None and not Path(settings.longhurst).is_file():
+        message = "expected a file with the polygons of Longhurst's provinces"
+        yield at(("longhurst",), "longhurst_missing", message, settings.longhurst)
 
 
 def _person(registry: Registry, person: Person, at: _At) -> Iterator[Finding]:
@@ -238,6 +242,9 @@ def _readable(contribution: Contribution, at: _At) -> Iterator[Finding]:
             yield from _unit(at, ("declared", name, "unit"), told.unit, _units()["pixel_size"])
     for column, unit in declared.column_units.items():
         yield from _unit(at, ("declared", "column_units", column), unit, list(chain(*_units().values())))
+    if declared.culture_origin is not None and declared.water_type != "culture":
+        message = "expected with water_type culture only; it is not used"
+        yield at(("declared", "culture_origin"), "culture_origin_out_of_place", message, declared.water_type, "warning")
     if source:
         yield from _source(source, at)
     for keys, rule, value, enumeration in (

@@ -65,6 +65,8 @@ def load_registry(folder: Path) -> tuple[Registry | None, list[Finding]]:
     contacts = files.contacts()
     if settings is None:
         return None, files.findings
+    if settings.longhurst is not None:
+        settings = settings.model_copy(update={"longhurst": str((folder / settings.longhurst).absolute())})
     registry = Registry(
         settings=settings, people=people, institutions=institutions, contributions=contributions
     )  # fmt: skip

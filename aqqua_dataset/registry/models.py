@@ -174,6 +174,34 @@ class Quantity(Record):
     unit: Text
 
 
+class CultureOrigin(Record):
+    """Where and when a culture was taken from the water; ``date`` is a day in UTC.
+
+    Rows' own position and time come first, unless they are the laboratory's: then ``replaces`` is true.
+    """
+
+    latitude: Annotated[float, Field(ge=-90, le=90)]
+    longitude: Annotated[float, Field(ge=-180, le=180)]
+    date: dt.date | None = None
+    replaces: bool = False
+
+
+class Sea(Record):
+    """The sea that all positions should lie in, as a box in degrees; ``west`` > ``east`` crosses 180 degrees."""
+
+    name: Text
+    south: Annotated[float, Field(ge=-90, le=90)]
+    north: Annotated[float, Field(ge=-90, le=90)]
+    west: Annotated[float, Field(ge=-180, le=180)]
+    east: Annotated[float, Field(ge=-180, le=180)]
+
+    @model_validator(mode="after")
+    def _south_is_below_north(self) -> "Sea":
+        if self.south > self.north:
+            raise ValueError("south must not be greater than north")
+        return self
+
+
 class Declared(Record):
     """Answers of the form that hold for every image of the contribution."""
 
@@ -189,6 +217,8 @@ class Declared(Record):
     time_zone: Text | None = None
     water_type: Literal["marine", "brackish", "freshwater", "culture", "unknown"] = "unknown"
     water_surface_elevation_m: Annotated[float, Field(ge=-450, le=6500)] | None = None
+    sea: Sea | None = None
+    culture_origin: CultureOrigin | None = None
     deployment_type: Text | None = None
     platform: Text | None = None
 
@@ -299,7 +329,11 @@ class InstrumentAlias(Record):
 
 
 class Settings(Record):
-    """The collection's settings: release date, licence, and the form's options as data."""
+    """The collection's settings: release date, licence, and the form's options as data.
+
+    ``longhurst`` is a file with the polygons of Longhurst's provinces (see ``harmonise.longhurst``), from the
+    registry's folder on; without it the region is left open.
+    """
 
     release_date: dt.date
     time_zone: Text
@@ -309,6 +343,7 @@ class Settings(Record):
     permissions: Annotated[tuple[PermissionKind, ...], Field(min_length=1)]
     interim_terms: Annotated[tuple[InterimTerm, ...], Field(min_length=1)]
     instrument_aliases: tuple[InstrumentAlias, ...] = ()
+    longhurst: Text | None = None
 
 
 class Contact(Record):

@@ -97,7 +97,7 @@ def located(
     found = {n: delivery.find(f"{folder}{n}", IMAGE_ENDINGS) or f"{folder}{n}.jpg" for n in name.dropna().unique()}
     locator = {
         "aqqua_object_id": name,
-        "aqqua_image_file": name.map(found).str.rsplit("/", n=1).str[-1],
+        "aqqua_image_file": name.map(found).astype("str").str.rsplit("/", n=1).str[-1],
         "aqqua_table": path,
         "aqqua_line": items.rows.index.to_series() + line + 1,
         "aqqua_path": name.map(found),
