@@ -8,9 +8,11 @@ the column can mean that gives a plausible size, which is flagged. More than one
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from aqqua_dataset import schema
+from aqqua_dataset.harmonise.text import split_unit
 from aqqua_dataset.harmonise.work import Candidate, Work
 
 _RELATIVE_CONFLICT = 0.01  # P07 of the quality tests: two sources that differ by more than 1 %
@@ -122,8 +124,17 @@ def _from_column(work: Work, candidate: Candidate) -> pd.DataFrame:
     text = work.column(candidate.column)
     if candidate.instruments:
         text = text.where(work.columns["instrument_id"].isin(candidate.instruments))
-    numbers, unreadable = work.number(text)
-    found = _scales(work, text, numbers, candidate.unit or "um|mm", candidate.unit_source)
+    bare, written = split_unit(text)
+    numbers, unreadable = work.number(bare)
+    units = candidate.unit or "um|mm"
+    found = _scales(work, text, numbers.where(written.isna()), units, candidate.unit_source)
+    for unit in written.dropna().unique():
+        here = written == unit
+        if unit in (units.split("|") if candidate.unit else UNITS):
+            found = found.mask(here, _scales(work, text, numbers.where(here), unit, "declared_column"))
+            work.flag("NUMBER_WITH_UNIT", here)
+        else:
+            unreadable |= np.asarray(here, dtype=bool)
     found["reason"] = found["reason"].mask(unreadable, "pixel_size_invalid")
     found["column"] = work.constant(candidate.column).where(found["text"].notna())
     return found

@@ -17,8 +17,8 @@ def interpret(work: Work) -> None:
         value, text = work.constant(float("nan")), work.empty()
         for candidate in work.candidates(name):
             delivered = work.column(candidate.column)
-            number, _ = work.number(delivered, "depth")
-            value = value.mask(text.isna() & delivered.notna(), number * UNITS_L.get(candidate.unit, float("nan")))
+            litres, _ = work.quantity(delivered, candidate.unit, UNITS_L, "depth")
+            value = value.mask(text.isna() & delivered.notna(), litres)
             text = text.fillna(delivered)
         work.flag("VOLUME_INVALID", text.notna() & ~_is_positive(value))
         work.columns[f"{name}_l"] = value.where(_is_positive(value))
