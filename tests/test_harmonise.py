@@ -81,7 +81,8 @@ def test_times_as_ecotaxa_reads_them(date: str, time: str | None, expected: dt.d
         ("20140433", "1200", "time_unparsable"),
         ("20140420", "9920", "time_unparsable"),
         ("20140420", "90239", "time_unparsable"),  # a spreadsheet ate the leading zero: 90:23:90
-        ("04/05/2014", "1200", "time_unparsable"),  # day and month are never guessed
+        ("04/05/2014", "1200", "dmy_mdy_ambiguous"),  # day and month are never guessed
+        ("24/05/2014", "1200", "time_unparsable"),  # nor is their order taken from the value
         ("NaN", "1200", "time_missing"),
         ("18491231", "1200", "time_out_of_range"),
         ("20270715", "1200", "time_out_of_range"),

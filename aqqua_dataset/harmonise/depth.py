@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
+from aqqua_dataset.harmonise import instrument
 from aqqua_dataset.harmonise.work import Work
-
-_DEEPEST_M = 11_000
+from aqqua_dataset.quality.thresholds import threshold
 
 #: Metres of each unit a depth may be in.
 UNITS_M = {"": 1.0, "m": 1.0, "dm": 0.1, "cm": 0.01, "ft": 0.3048}
@@ -14,7 +14,7 @@ UNITS_DBAR = {"": (1.0, 0.0), "dbar": (1.0, 0.0), "kPa": (0.1, 0.0), "kPa_absolu
 
 
 def interpret(work: Work) -> None:
-    """Sets depth_min_m, depth_max_m, depth_m, depth_kind, their verbatim text and altitude_m."""
+    """Sets depth_min_m, depth_max_m, depth_m, depth_kind, their verbatim text, bottom_depth_m and altitude_m."""
     declared = work.contribution.declared
     upper, lower, texts = _delivered(work)
     own = texts["depth_min"].notna() | texts["depth_max"].notna()
@@ -22,25 +22,74 @@ def interpret(work: Work) -> None:
     lower = lower.where(own, work.constant(declared.depth_max_m).astype("float64"))
     work.flag("DEPTH_ONE_SIDED", upper.isna() != lower.isna())
     upper, lower = upper.fillna(lower), lower.fillna(upper)
+    without = upper.isna() & ~own & _may_lack_depth(work)
+    upper, lower = upper.mask(without, 0.0), lower.mask(without, 0.0)
     work.reject("depth_missing", upper.isna(), "depth_min", texts["depth_min"])
 
+    upper, lower = _positive_down(work, upper, lower)
+    work.reject("depth_out_of_range", lower > threshold("D04.deepest_m"), "depth_max", texts["depth_max"])
+    deepest = instrument.fact(work, "depth_rating_m") * threshold("D05.factor")
+    work.flag("DEPTH_EXCEEDS_RATING", instrument.was_lowered(work) & np.asarray(lower > deepest, dtype=bool))
+    bottom = _bottom(work)
+    work.flag("DEPTH_MAX_IS_BOTTOM", (upper == 0) & (lower > 0) & (lower == bottom))
+
+    middle = (upper + lower) / 2
+    work.columns["depth_min_m"] = upper
+    work.columns["depth_max_m"] = lower
+    work.columns["depth_m"] = middle
+    kind = _kind(work, upper, lower)
+    work.columns["depth_kind"] = kind.mask(without & (declared.water_type == "culture"), "culture_none")
+    work.columns["depth_min_verbatim"] = texts["depth_min"]
+    work.columns["depth_max_verbatim"] = texts["depth_max"]
+    work.columns["bottom_depth_m"] = bottom
+    work.columns["altitude_m"] = _altitude(work, middle)
+
+
+def _may_lack_depth(work: Work) -> bool:
+    """Cultures have no depth, and what the form calls surface is at 0 m."""
+    declared = work.contribution.declared
+    return declared.water_type == "culture" or declared.depth_kind == "nominal_surface"
+
+
+def _positive_down(work: Work, upper: pd.Series, lower: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """Both ends positive down and in order.
+
+    A part in which nothing lies below the surface holds altitudes, so its sign turns round. Among depths below it, a
+    little above the surface is swell, and more is a lost sign.
+    """
+    altitudes = not ((upper > 0) | (lower > 0)).any()
+    swell = threshold("D02.swell_m")
+    lifted = [(end < 0) & (end >= -swell) & (not altitudes) for end in (upper, lower)]
+    work.flag("DEPTH_NEGATIVE_SWELL", lifted[0] | lifted[1])
+    upper, lower = upper.mask(lifted[0], 0.0), lower.mask(lifted[1], 0.0)
     negative = (upper < 0) | (lower < 0)
     work.flag("DEPTH_NEGATIVE", negative)
     upper, lower = upper.abs(), lower.abs()
     # A pair of altitudes turns round with its sign, so only unsigned pairs can be swapped columns.
     swapped = upper > lower
     work.flag("DEPTH_MIN_GT_MAX", swapped & ~negative)
-    upper, lower = upper.where(~swapped, lower), lower.where(~swapped, upper)
-    work.reject("depth_out_of_range", lower > _DEEPEST_M, "depth_max", texts["depth_max"])
+    return upper.where(~swapped, lower), lower.where(~swapped, upper)
 
-    middle = (upper + lower) / 2
-    work.columns["depth_min_m"] = upper
-    work.columns["depth_max_m"] = lower
-    work.columns["depth_m"] = middle
-    work.columns["depth_kind"] = _kind(work, upper, lower)
-    work.columns["depth_min_verbatim"] = texts["depth_min"]
-    work.columns["depth_max_verbatim"] = texts["depth_max"]
-    work.columns["altitude_m"] = (declared.water_surface_elevation_m or 0.0) - middle
+
+def _bottom(work: Work) -> pd.Series:
+    """Depth of the bottom in metres; what is none becomes null with a flag."""
+    value, unreadable = work.constant(float("nan")), np.zeros(len(work.rows), dtype=bool)
+    for candidate in work.candidates("bottom_depth"):
+        metres, bad = work.quantity(work.column(candidate.column), candidate.unit, UNITS_M, "depth")
+        value, unreadable = value.fillna(metres), unreadable | bad
+    outside = (value < 0) | (value > threshold("D04.deepest_m"))
+    work.flag("BOTTOM_DEPTH_INVALID", outside | (value.isna() & unreadable))
+    return value.mask(outside)
+
+
+def _altitude(work: Work, depth: pd.Series) -> pd.Series:
+    """Metres above mean sea level; the sea's surface is at 0, that of a lake or river where the form says."""
+    declared = work.contribution.declared
+    surface = declared.water_surface_elevation_m
+    if surface is None and declared.water_type == "freshwater":
+        work.flag("ALTITUDE_UNKNOWN", depth.notna())
+        return work.constant(float("nan"))
+    return (surface or 0.0) - depth
 
 
 def _delivered(work: Work) -> tuple[pd.Series, pd.Series, dict[str, pd.Series]]:
@@ -63,10 +112,10 @@ def _metres(work: Work, name: str) -> tuple[pd.Series, pd.Series]:
     value, text = work.constant(float("nan")), work.empty()
     for candidate in work.candidates(name):
         delivered = work.column(candidate.column)
-        number, unreadable = work.number(delivered, "depth")
+        metres, unreadable = work.quantity(delivered, candidate.unit, UNITS_M, "depth")
         take = text.isna() & delivered.notna()
         work.reject("depth_unparsable", unreadable & np.asarray(take), name, delivered)
-        value, text = value.mask(take, number * UNITS_M[candidate.unit]), text.fillna(delivered)
+        value, text = value.mask(take, metres), text.fillna(delivered)
     return value, text
 
 
@@ -75,9 +124,10 @@ def _from_pressure(work: Work) -> tuple[pd.Series, pd.Series]:
     value, text = work.constant(float("nan")), work.empty()
     for candidate in work.candidates("pressure"):
         delivered = work.column(candidate.column)
-        number, _ = work.number(delivered)
         factor, surface = UNITS_DBAR[candidate.unit]
-        value = value.mask(text.isna() & delivered.notna(), (number - surface) * factor)
+        factors = {unit: each for unit, (each, _) in UNITS_DBAR.items()}
+        pressure, _ = work.quantity(delivered, candidate.unit.removesuffix("_absolute"), factors)
+        value = value.mask(text.isna() & delivered.notna(), pressure - surface * factor)
         text = text.fillna(delivered)
     if work.contribution.declared.water_type == "freshwater":
         return value * 1e4 / (1000 * 9.80665), text  # at 1000 kg m-3 and standard gravity
@@ -96,5 +146,8 @@ def depth_of_pressure(pressure: pd.Series, latitude: pd.Series) -> pd.Series:
 
 
 def _kind(work: Work, upper: pd.Series, lower: pd.Series) -> pd.Series:
-    ranged = "tow_interval" if work.contribution.declared.deployment_type == "net_sample_bench" else "bin"
+    declared = work.contribution.declared
+    if declared.depth_kind is not None:
+        return work.constant(declared.depth_kind)
+    ranged = "tow_interval" if declared.deployment_type == "net_sample_bench" else "bin"
     return work.constant(ranged).mask(upper == lower, "point")

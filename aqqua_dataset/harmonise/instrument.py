@@ -3,9 +3,15 @@
 import functools
 import re
 
-from aqqua_dataset import schema
-from aqqua_dataset.harmonise.work import Work
+import numpy as np
+import pandas as pd
 
+from aqqua_dataset import schema
+from aqqua_dataset.harmonise.text import repair
+from aqqua_dataset.harmonise.work import Mask, Work
+
+#: Deployments in which the sample comes to the instrument; its date and depth say nothing of the instrument's own.
+_SAMPLES = ("net_sample_bench", "bottle_sample_bench", "culture")
 _L22 = "http://vocab.nerc.ac.uk/collection/L22/current/{}/"
 
 
@@ -37,8 +43,9 @@ def interpret(work: Work) -> None:
     def named(spelling: str | None) -> str | None:
         return instrument_id(spelling) or (told.get(_key(spelling)) if spelling else None)
 
-    known = {v: named(v) for v in delivered.dropna().unique()}
-    found = delivered.map(known).astype("str").fillna(work.constant(named(declared.instrument)))
+    spelled, _ = repair(delivered)
+    known = {v: named(v) for v in spelled.dropna().unique()}
+    found = spelled.map(known).astype("str").fillna(work.constant(named(declared.instrument)))
     verbatim = delivered.fillna(work.constant(declared.instrument))
     work.reject("instrument_missing", verbatim.isna())
     work.reject("instrument_unknown", verbatim.notna() & found.isna(), "instrument", verbatim)
@@ -51,3 +58,29 @@ def interpret(work: Work) -> None:
     work.columns["instrument_verbatim"] = verbatim
     work.columns["platform"] = work.text("platform").fillna(work.constant(declared.platform))
     work.columns["deployment_type"] = work.constant(declared.deployment_type or "unknown")
+
+
+def fact(work: Work, column: str) -> pd.Series:
+    """A number of the instruments vocabulary, e.g. ``depth_rating_m``, for the instrument of each row."""
+    table = schema.vocabulary("instruments.csv").set_index("instrument_id")
+    return work.columns["instrument_id"].map(pd.to_numeric(table[column], errors="coerce"))
+
+
+def meets_live_water(work: Work) -> Mask:
+    """Where the instrument looked at the water itself, in it or pumped past it, and at no preserved sample."""
+    samples = work.columns["deployment_type"].isin(_SAMPLES)
+    live: Mask = _of_deployment(work, ("in_situ", "flow_through")) & ~np.asarray(samples, dtype=bool)
+    return live
+
+
+def was_lowered(work: Work) -> Mask:
+    """Where the instrument was at the depth itself."""
+    elsewhere = work.columns["deployment_type"].isin([*_SAMPLES, "flow_through"])
+    lowered: Mask = _of_deployment(work, ("in_situ",)) & ~np.asarray(elsewhere, dtype=bool)
+    return lowered
+
+
+def _of_deployment(work: Work, beginnings: tuple[str, ...]) -> Mask:
+    table = schema.vocabulary("instruments.csv")
+    fitting = table.loc[table["deployment"].str.startswith(beginnings), "instrument_id"]
+    return np.asarray(work.columns["instrument_id"].isin(fitting), dtype=bool)

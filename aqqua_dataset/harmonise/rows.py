@@ -20,9 +20,21 @@ from aqqua_dataset.harmonise import (
     time,
     volume,
 )
+from aqqua_dataset.harmonise.text import repair, spreadsheet_damage
 from aqqua_dataset.harmonise.work import Work
 from aqqua_dataset.quality.thresholds import LEVELS
 from aqqua_dataset.registry.models import Contribution, Settings
+
+#: Columns that hold delivered words, and those that hold ids people give.
+_TEXTS = (
+    "label_verbatim",
+    "label_hierarchy_verbatim",
+    "instrument_verbatim",
+    "platform",
+    "event_id",
+    "parent_event_id",
+)
+_IDS = ("source_object_id", "event_id", "parent_event_id")
 
 
 @dataclass(frozen=True)
@@ -45,6 +57,7 @@ def harmonise(rows: pd.DataFrame, contribution: Contribution, settings: Settings
     ):  # fmt: skip
         interpret(work)
     _delivered_flags(work)
+    _damaged_text(work)
     work.columns["qc_flags"], work.columns["qc_level"] = _flags(work)
     quarantine = _quarantine(work)
     usable = ~rows["aqqua_image_id"].isin(quarantine["image_id"])
@@ -73,6 +86,14 @@ def _delivered_flags(work: Work) -> None:
     for name in sorted({word for text in raised.unique() for word in text.split()}):
         work.flag(name, raised.str.contains(rf"\b{name}\b", regex=True))
     work.flag("IMAGE_MULTIPLE_RANKS", work.rows["aqqua_images"] > 1)
+
+
+def _damaged_text(work: Work) -> None:
+    """Flags texts that were decoded wrongly, and ids that went through a spreadsheet; both stay as delivered."""
+    for name in _TEXTS:
+        work.flag("ENCODING_MOJIBAKE", repair(work.columns[name])[1])
+    for name in _IDS:
+        work.flag("EXCEL_DAMAGE", spreadsheet_damage(work.columns[name]))
 
 
 def _flags(work: Work) -> tuple[pd.Series, pd.Series]:

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from aqqua_dataset import schema
+from aqqua_dataset.harmonise.text import split_unit
 from aqqua_dataset.harmonise.work import Candidate, Work
 from aqqua_dataset.quality.thresholds import threshold
 
@@ -140,8 +141,17 @@ def _declared(work: Work, name: str) -> pd.DataFrame | None:
 
 def _from_column(work: Work, candidate: Candidate) -> pd.DataFrame:
     text = work.delivered(candidate)
-    numbers, unreadable = work.number(text)
-    found = _scales(work, text, numbers, candidate.unit or _LENGTHS, candidate.unit_source)
+    bare, written = split_unit(text)
+    numbers, unreadable = work.number(bare)
+    units = candidate.unit or _LENGTHS
+    found = _scales(work, text, numbers.where(written.isna()), units, candidate.unit_source)
+    for unit in written.dropna().unique():
+        here = written == unit
+        if unit in (units.split("|") if candidate.unit else UNITS):
+            found = found.mask(here, _scales(work, text, numbers.where(here), unit, "declared_column"))
+            work.flag("NUMBER_WITH_UNIT", here)
+        else:
+            unreadable |= np.asarray(here, dtype=bool)
     found["reason"] = found["reason"].mask(unreadable, "pixel_size_invalid")
     found["column"] = work.constant(candidate.column).where(found["text"].notna())
     return found

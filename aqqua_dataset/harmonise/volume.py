@@ -41,8 +41,8 @@ def _litres(work: Work, name: str) -> pd.Series:
     value, text = work.constant(float("nan")), work.empty()
     for candidate in work.candidates(name):
         delivered = work.delivered(candidate)
-        number, _ = work.number(delivered, "depth")
-        value = value.mask(text.isna() & delivered.notna(), number * UNITS_L.get(candidate.unit, float("nan")))
+        litres, _ = work.quantity(delivered, candidate.unit, UNITS_L, "depth")
+        value = value.mask(text.isna() & delivered.notna(), litres)
         text = text.fillna(delivered)
     good = value > 0
     work.flag("VOLUME_INVALID", text.notna() & ~good)

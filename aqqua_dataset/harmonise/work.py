@@ -1,5 +1,6 @@
 """The rows of one part on their way from verbatim to harmonised: inputs, columns, flags, rejects."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from aqqua_dataset import schema
+from aqqua_dataset.harmonise.text import split_unit
 from aqqua_dataset.registry.models import Column, Contribution, Settings
 
 Mask = npt.NDArray[np.bool_]
@@ -119,6 +121,25 @@ class Work:
         if candidate.instruments:
             text = text.where(self.columns["instrument_id"].isin(candidate.instruments))
         return text
+
+    def quantity(self, text: pd.Series, unit: str, factors: Mapping[str, float], *kinds: str) -> tuple[pd.Series, Mask]:
+        """Numbers times the factor of their unit; a unit written with a number must be the column's or supplies it.
+
+        Args:
+            text: what was delivered, e.g. ``12``, ``12,5`` or ``12 m``.
+            unit: unit of the column; "" where nobody states it.
+            factors: units the value can have and what they are in the unit wanted; "" for a number without any.
+            kinds: kinds of fill values (vocabularies/fill_values.csv) besides those of any number.
+
+        Returns:
+            The quantities, and where text stands that is none or whose unit contradicts the column's.
+        """
+        bare, written = split_unit(text)
+        value, unreadable = self.number(bare, *kinds)
+        fits = written.isna() | (written == unit) | ((unit == "") & written.isin([u for u in factors if u]))
+        self.flag("NUMBER_WITH_UNIT", written.notna() & fits)
+        factor = written.map(factors).astype("float64").fillna(factors.get(unit, float("nan")))
+        return (value * factor).where(fits), unreadable | np.asarray(~fits, dtype=bool)
 
     def number(self, text: pd.Series, *kinds: str) -> tuple[pd.Series, Mask]:
         """Numbers from text, with decimal commas read and flagged, and fill values made null.

@@ -27,7 +27,7 @@ UNREADABLE = frozenset(
         "time_format_unknown", "names_invalid", "join_invalid",
     }
 )  # fmt: skip
-_TIME_FORMATS = ("epoch_s", "epoch_ms", "epoch_us")
+_TIME_FORMATS = ("epoch_s", "epoch_ms", "epoch_us", "excel_days_1900", "excel_days_1904")
 
 _ORDER = ("pledged", "agreed", "received", "validated", "accepted")
 

@@ -214,6 +214,7 @@ class Declared(Record):
     longitude: Annotated[float, Field(ge=-180, le=360)] | None = None
     depth_min_m: float | None = None
     depth_max_m: float | None = None
+    depth_kind: Literal["point", "bin", "tow_interval", "nominal_surface", "intake"] | None = None
     time_zone: Text | None = None
     water_type: Literal["marine", "brackish", "freshwater", "culture", "unknown"] = "unknown"
     water_surface_elevation_m: Annotated[float, Field(ge=-450, le=6500)] | None = None
