@@ -174,7 +174,8 @@ def arrow(table: str) -> pa.Schema:
 def pandera_schema(table: str) -> "pandera.DataFrameSchema":
     """The Pandera schema of a table: nullability, ranges, patterns and allowed values.
 
-    Types are guaranteed by the Arrow schema the data come from, so only values are checked here.
+    Types are guaranteed by the Arrow schema the data come from, so only values are checked here, and columns that
+    may hold anything are left out.
     """
     import pandera.pandas as pandera
 
@@ -187,8 +188,9 @@ def pandera_schema(table: str) -> "pandera.DataFrameSchema":
             description=fields()[name].description,
         )
         for name in spec.columns
+        if name in spec.required or _checks(fields()[name])
     }
-    return pandera.DataFrameSchema(columns, strict=True, name=table)
+    return pandera.DataFrameSchema(columns, name=table)
 
 
 def _checks(field: Field) -> list["pandera.Check"]:

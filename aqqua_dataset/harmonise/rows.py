@@ -149,7 +149,7 @@ def _rejected(work: Work, rows: pd.DataFrame, reason: str, column: str | pd.Seri
 def _validated(core: pd.DataFrame, work: Work) -> tuple[pa.Table, pd.DataFrame]:
     """The core table after Pandera; rows that break the schema are rejected, the others go on."""
     validator = schema.pandera_schema("core")
-    core = core[list(validator.columns)]
+    core = core[list(schema.tables()["core"].columns)]
     bad = pd.Series(dtype="object")
     try:
         validator.validate(core, lazy=True)

@@ -1,5 +1,6 @@
 """The rows of one part on their way from verbatim to harmonised: inputs, columns, flags, rejects."""
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -54,6 +55,7 @@ class Work:
     columns: dict[str, Any] = field(default_factory=dict)
     flags: dict[str, Mask] = field(default_factory=dict)
     rejects: list[Reject] = field(default_factory=list)
+    _texts: dict[str, pd.Series] = field(default_factory=dict)
 
     def flag(self, name: str, mask: pd.Series | Mask) -> None:
         """Raises a flag (vocabularies/flags.csv) on the rows of the mask."""
@@ -92,11 +94,7 @@ class Work:
             chosen.append(_declared(source.mapping[name], "", "mapping"))
         chosen += [_declared(j.mapping[name], f"{j.id}.", j.id) for j in source.joins if name in j.mapping]
         if source.format != "table":
-            table = schema.mapping(source.format)
-            chosen += [
-                Candidate(r.column, r.unit, frozenset(filter(None, r.instruments.split("|"))), r.unit_source, "format")
-                for r in table[table["input"] == name].itertuples()
-            ]
+            chosen += _of_format(source.format).get(name, ())
         chosen.append(Candidate(f"folder.{name}", "um" if name == "pixel_size" else "", origin="folder"))
         chosen.append(culture(name))
         told = [Candidate(c.column, units[c.column], origin=c.origin) for c in chosen if c.column in units]
@@ -111,9 +109,10 @@ class Work:
 
     def column(self, column: str) -> pd.Series:
         """A delivered column as text, trimmed; fill words such as ``NaN`` are null."""
-        value = self.rows[column].str.strip()
-        words = _fill_words()
-        return value.mask(value.str.lower().isin(words) | (value == ""))
+        if column not in self._texts:
+            value = self.rows[column].str.strip()
+            self._texts[column] = value.mask(value.str.lower().isin([*_fill_words(), ""]))
+        return self._texts[column]
 
     def delivered(self, candidate: Candidate) -> pd.Series:
         """A candidate's column as text; null in the rows of instruments that it doesn't count for."""
@@ -147,12 +146,26 @@ class Work:
         Returns:
             The numbers, and where text stands that is no number.
         """
-        comma = text.str.fullmatch(r"[-+]?\d+,\d+").fillna(False).astype(bool)
-        self.flag("DECIMAL_COMMA", comma)
-        value = pd.to_numeric(text.mask(comma, text.str.replace(",", ".", regex=False)), errors="coerce")
+        value = pd.to_numeric(text, errors="coerce")
         unreadable = np.asarray(text.notna() & value.isna(), dtype=bool)
+        if unreadable.any():
+            comma = unreadable & np.asarray(text.str.fullmatch(r"[-+]?\d+,\d+").eq(True), dtype=bool)
+            self.flag("DECIMAL_COMMA", comma)
+            value = value.mask(comma, pd.to_numeric(text.str.replace(",", ".", regex=False), errors="coerce"))
+            unreadable &= ~comma
         fill = value.isin(_fill_numbers(("number", *kinds))) | np.isinf(value)
         return value.astype("float64").mask(fill), unreadable
+
+
+@functools.cache
+def _of_format(source: str) -> dict[str, list[Candidate]]:
+    """What the format's own columns mean: candidates by input."""
+    result: dict[str, list[Candidate]] = {}
+    for row in schema.mapping(source).itertuples():
+        instruments = frozenset(filter(None, row.instruments.split("|")))
+        candidate = Candidate(row.column, row.unit, instruments, row.unit_source, "format")
+        result.setdefault(row.input, []).append(candidate)
+    return result
 
 
 def culture(name: str) -> Candidate:
@@ -166,11 +179,13 @@ def _declared(column: Column, prefix: str, origin: str) -> Candidate:
     return Candidate(prefix + column.column, column.unit or column.format or "", origin=origin)
 
 
+@functools.cache
 def _fill_words() -> list[str]:
     table = schema.vocabulary("fill_values.csv")
     return list(table.loc[table["applies_to"] == "any", "value"])
 
 
+@functools.cache
 def _fill_numbers(kinds: tuple[str, ...]) -> list[float]:
     table = schema.vocabulary("fill_values.csv")
     return [float(v) for v in table.loc[table["applies_to"].isin(kinds), "value"]]
