@@ -1,6 +1,5 @@
 """Cultures: position and time of the original sampling, where the form says them (``declared.culture_origin``)."""
 
-import numpy as np
 import pandas as pd
 
 from aqqua_dataset.harmonise.work import Work, culture
@@ -25,7 +24,7 @@ def _supply(work: Work, inputs: tuple[str, ...], values: dict[str, object], repl
     columns = {name: {c.column for c in work.candidates(name)} for name in inputs}
     rows = work.rows.copy()
     if replaces:
-        rows[sorted(set().union(*columns.values()))] = pd.Series(np.nan, rows.index, dtype="str")
+        rows = rows.assign(**dict.fromkeys(set().union(*columns.values()), work.empty()))
         own = pd.Series(False, rows.index)
     elif "latitude" in columns:
         own = work.text("latitude").notna() & work.text("longitude").notna()

@@ -63,7 +63,7 @@ def regions(latitude: Degrees, longitude: Degrees, path: str) -> npt.NDArray[np.
 @functools.lru_cache(maxsize=2)
 def _provinces(path: str, content: str) -> tuple[tuple[str, shapely.Geometry], ...]:
     try:
-        text = Path(path).read_bytes()
+        text = Path(path).read_bytes().removeprefix(b"\xef\xbb\xbf")
         found = list(_of_geojson(text) if text.lstrip()[:1] == b"{" else _of_gml(text))
     except (OSError, ValueError, TypeError, KeyError, AttributeError, ET.ParseError) as error:
         raise UnreadableProvincesError(f"not readable as GML or GeoJSON of Longhurst's provinces ({error})") from error
@@ -71,6 +71,8 @@ def _provinces(path: str, content: str) -> tuple[tuple[str, shapely.Geometry], .
         raise UnreadableProvincesError(f"a province's polygon can't be read ({error})") from error
     if not found:
         raise UnreadableProvincesError("no province is in it: expected features longhurst with a provcode")
+    if any(polygon.geom_type not in ("Polygon", "MultiPolygon") for _, polygon in found):
+        raise UnreadableProvincesError("expected polygons")
     if wrong := sorted({code for code, _ in found if not _CODE.fullmatch(code)}):
         raise UnreadableProvincesError(f"expected codes of four capitals, not {', '.join(wrong)}")
     whole = sorted(((code, shapely.make_valid(polygon)) for code, polygon in found), key=lambda pair: pair[0])
@@ -87,13 +89,13 @@ def _of_geojson(text: bytes) -> Iterator[tuple[str, shapely.Geometry]]:
 def _of_gml(text: bytes) -> Iterator[tuple[str, shapely.Geometry]]:
     root = ET.fromstring(text)
     for feature in _below(root, "longhurst"):
-        code = next(_below(feature, "provcode")).text or ""
+        code = feature.findtext("{*}provcode", "").strip()
         order = any((e.get("srsName") or "").casefold().startswith("urn:") for e in [root, *feature.iter()])
         for polygon in [*_below(feature, "Polygon"), *_below(feature, "PolygonPatch")]:
             [shell] = [r for name in ("outerBoundaryIs", "exterior") for b in _below(polygon, name) for r in _rings(b)]
             holes = [r for name in ("innerBoundaryIs", "interior") for b in _below(polygon, name) for r in _rings(b)]
             turned = [ring[:, ::-1] if order else ring for ring in (shell, *holes)]
-            yield code.strip(), shapely.Polygon(turned[0], turned[1:])
+            yield code, shapely.Polygon(turned[0], turned[1:])
 
 
 def _below(element: ET.Element, name: str) -> Iterator[ET.Element]:
