@@ -94,7 +94,9 @@ def _tables(views: Views) -> tuple[tuple[Counted, ...], int, int]:
         f"""select coalesce(source_table, ''), count(*) as images from rows group by all
         order by images desc, 1 limit {_MOST_TABLES}"""
     ).fetchall()
-    count, objects = ask.sql("select count(distinct source_table), count(distinct source_object_id) from rows").fetchall()[0]
+    count, objects = ask.sql(
+        "select count(distinct source_table), count(distinct source_object_id) from rows"
+    ).fetchall()[0]
     return tuple(Counted(*row) for row in found), count, objects
 
 

@@ -21,7 +21,11 @@ _PNG_BYTES = 6_000
 
 def thumbnails(ask: duckdb.DuckDBPyConnection, warehouse: Warehouse, usable: int) -> tuple[Thumbnail, ...]:
     """At most ``MOST`` small pictures of the usable images, or of all that are stored where none is usable."""
-    ids = _chosen(ask) if usable else [r[0] for r in ask.sql(f"select image_id from shards order by 1 limit {MOST}").fetchall()]
+    ids = (
+        _chosen(ask)
+        if usable
+        else [r[0] for r in ask.sql(f"select image_id from shards order by 1 limit {MOST}").fetchall()]
+    )
     if not ids:
         return ()
     found = ask.sql(
@@ -84,5 +88,3 @@ def _encoded(image: Image.Image, kind: str, **options: object) -> bytes:
     image.info = {}
     image.save(stream, kind, **options)
     return stream.getvalue()
-
-

@@ -1,6 +1,7 @@
 """What the rows of one contribution were understood to mean: aggregates over the view ``base``."""
 
 import datetime as dt
+import itertools
 import math
 from typing import Any
 
@@ -18,6 +19,8 @@ _CELLS_DEG = (0.01, 0.1, 0.5, 1.0, 5.0)
 #: Widths of a depth bin, metres; the first that needs at most twenty bins is taken.
 _DEPTH_BINS_M = (0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 _DAY_S = 86_400
+_UTC = "strftime(make_timestamp_ms(epoch_ms(datetime_utc)), '%Y-%m-%d %H:%M:%S') || ' UTC'"
+_PLACES = "select distinct latitude, longitude from base where latitude is not null and longitude is not null"
 _VOLUMES = {"imaged_volume_l": "water that was imaged", "sampled_volume_l": "water that the sample stands for"}
 
 
@@ -25,7 +28,9 @@ def understood(views: Views) -> Understood:
     """Asks all questions about meaning."""
     ask = views.connection
     rows = _one(ask, "select count(*) from base")[0]
-    first, last = (_moment(ms) for ms in _one(ask, "select min(epoch_ms(datetime_utc)), max(epoch_ms(datetime_utc)) from base"))
+    first, last = (
+        _moment(ms) for ms in _one(ask, "select min(epoch_ms(datetime_utc)), max(epoch_ms(datetime_utc)) from base")
+    )
     dots = _dots(ask)
     return Understood(
         rows=rows,
@@ -48,9 +53,9 @@ def understood(views: Views) -> Understood:
         time_zone=counted(ask, "timezone_source", "datetime_utc is not null"),
         time_bars=_time_bars(ask, first, last),
         time_example=_reading(
-            ask, "datetime_verbatim", "strftime(make_timestamp_ms(epoch_ms(datetime_utc)), '%Y-%m-%d %H:%M:%S') || ' UTC'"
+            ask, "datetime_verbatim", _UTC
         ),
-        positions=_one(ask, "select count(*) from (select distinct latitude, longitude from base where latitude is not null)")[0],
+        positions=_one(ask, f"select count(*) from ({_PLACES})")[0],
         box=_box(dots),
         notation=counted(ask, "coordinate_format", "latitude is not null"),
         position_source=counted(ask, "coordinate_source", "latitude is not null"),
@@ -136,9 +141,7 @@ def _image_mm(ask: duckdb.DuckDBPyConnection) -> tuple[float, float, float] | No
     return (found[0], found[1], found[2]) if found else None
 
 
-def _time_bars(
-    ask: duckdb.DuckDBPyConnection, first: dt.datetime | None, last: dt.datetime | None
-) -> tuple[Bar, ...]:
+def _time_bars(ask: duckdb.DuckDBPyConnection, first: dt.datetime | None, last: dt.datetime | None) -> tuple[Bar, ...]:
     """Images per hour, day, month or year: the shortest of them that needs few bars."""
     if first is None or last is None:
         return ()
@@ -168,8 +171,8 @@ def _dots(ask: duckdb.DuckDBPyConnection) -> tuple[Dot, ...]:
     """Places with images, in the finest cells that leave few enough of them; each in the middle of its images."""
     for cell in _CELLS_DEG:
         found = ask.sql(
-            f"""select (min(latitude) + max(latitude)) / 2, (min(longitude) + max(longitude)) / 2, count(*) as images from base
-            where latitude is not null and longitude is not null
+            f"""select (min(latitude) + max(latitude)) / 2, (min(longitude) + max(longitude)) / 2, count(*) as images
+            from base where latitude is not null and longitude is not null
             group by round(latitude / {cell}), round(longitude / {cell}) order by images desc, 1, 2
             limit {_MOST_DOTS + 1}"""
         ).fetchall()
@@ -183,7 +186,7 @@ def _box(dots: tuple[Dot, ...]) -> tuple[float, float, float, float] | None:
     if not dots:
         return None
     longitudes = sorted(d.longitude for d in dots)
-    gaps = [(b - a, b, a) for a, b in zip(longitudes, longitudes[1:], strict=False)]
+    gaps = [(b - a, b, a) for a, b in itertools.pairwise(longitudes)]
     gaps.append((longitudes[0] + 360 - longitudes[-1], longitudes[0], longitudes[-1]))
     _, west, east = max(gaps)
     latitudes = [d.latitude for d in dots]
