@@ -1,6 +1,5 @@
 """The report in plain words: what each section says, from the facts alone."""
 
-from aqqua_dataset import schema
 from aqqua_dataset.findings import Finding
 from aqqua_dataset.report import plots
 from aqqua_dataset.report.blocks import (
@@ -30,6 +29,11 @@ _BADGES: dict[str, tuple[Tone, str]] = {
     "warning": ("suspect", "please check"),
 }
 _MOST_FINDINGS = 20
+_WORDING = {
+    "given": "This is the wording that you gave.",
+    "pending": "Your own wording is still to come; until then this one is used.",
+    "waived": "You asked for no credit line of your own.",
+}
 
 
 def document(facts: Facts) -> Document:
@@ -60,7 +64,11 @@ def _summary(facts: Facts, asked: tuple[Question, ...]) -> tuple[Block, ...]:
     if facts.refused:
         blocks.append(Text(f"The delivery was not read: {facts.refused}.", "fail"))
     blocks.append(_verdict(facts, asked))
-    parts = (("usable", counts.usable), ("held", counts.held_back), ("missing", counts.missing))
+    parts = (
+        ("usable", "usable", counts.usable),
+        ("held", "held back", counts.held_back),
+        ("missing", "missing", counts.missing),
+    )
     told = f"{counts.usable:,} usable, {counts.held_back:,} held back, {counts.missing:,} missing"
     rows = (
         ("Usable", f"{counts.usable:,}", "can go into the dataset as they are"),
@@ -78,6 +86,8 @@ def _verdict(facts: Facts, asked: tuple[Question, ...]) -> Text:
     counts = facts.arrival
     if not counts.declared:
         return Text("No image was found.", "fail")
+    if not facts.objects:
+        return Text(f"{images(counts.declared)} announced; none was read yet.", "suspect")
     tone: Tone = "good" if counts.usable == counts.declared else "suspect" if counts.usable else "fail"
     arrived = "All of them arrived" if not counts.missing else f"{counts.received:,} arrived"
     usable = "all can be used" if counts.usable == counts.received else f"{counts.usable:,} can be used"
@@ -90,14 +100,12 @@ def _verdict(facts: Facts, asked: tuple[Question, ...]) -> Text:
         filter(None, (_plural(doubts, "thing to check", "things to check"), _plural(len(asked), "open question")))
     )
     last = f" There {'is' if doubts + len(asked) == 1 else 'are'} {todo}." if todo else " Nothing is open."
-    about = (
-        f"{images(counts.declared)} of {facts.objects:,} objects." if facts.objects else f"{images(counts.declared)}."
-    )
+    about = f"{images(counts.declared)} of {_plural(facts.objects, 'object') or 'no object'}."
     return Text(f"{about} {arrived}, and {usable}.{last}", tone)
 
 
 def _plural(count: int, one: str, many: str = "") -> str:
-    return "" if not count else f"{count} {one if count == 1 else many or one + 's'}"
+    return "" if not count else f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 def _copies(counts: Arrival) -> tuple[Text, ...]:
@@ -124,10 +132,10 @@ def _maps(known: Understood) -> list[Figure]:
     west, south, east, north = known.box
     regional = plots.is_regional(known.box)
     turned = east - 360 if east > 180 else east
-    where = (
-        f"{known.positions:,} place{'' if known.positions == 1 else 's'} between latitude {south:.2f}° and {north:.2f}°"
-    )
-    alt = f"World map: {where}, longitude {west:.2f}° to {turned:.2f}°."
+    where = f"{known.positions:,} places, latitude {south:.2f}° to {north:.2f}°, longitude {west:.2f}° to {turned:.2f}°"
+    if known.positions == 1:
+        where = f"one place, latitude {south:.2f}°, longitude {west:.2f}°"
+    alt = f"World map: {where}."
     caption = f"Where: {where}." + (" The frame is enlarged in the next map." if regional else "")
     figures = [Figure(plots.world_map(known.dots, known.box if regional else None, alt), alt, caption)]
     if regional:
@@ -235,7 +243,7 @@ def _held_back(facts: Facts) -> tuple[Block, ...]:
         lines = [f"{images(mark.images)} ({share(mark.images, counts.declared)})."]
         todo = mark.action.removeprefix("None").lstrip(": ")
         lines.append(f"What to do: {sentence(todo)}" if todo == mark.action else f"There is nothing to do: {todo}.")
-        title = f"Expected: {mark.meaning}"
+        title = f"{mark.name.replace('_', ' ').capitalize()}. Expected: {mark.meaning}"
         cards.append(Card(sentence(title), "fail", "held back", tuple(lines), _examples(mark), mark.name))
     return Text(text), *cards
 
@@ -260,14 +268,13 @@ def _example(example: Example) -> str:
 def _credit(credit: Credit | None) -> tuple[Block, ...]:
     if credit is None:
         return (Text("A dry run without a form knows nothing about credit; the form asks for it."),)
-    state = schema.enumerations()["attribution_state"][credit.state]
     named = tuple(f"{name} ({place})" for name, place in credit.named)
     if credit.unnamed:
         named += (f"{credit.unnamed} more who asked not to be named, or whom the registry doesn't know yet",)
     given = tuple(f"{title}, given on {day.isoformat()}" for title, day in credit.permissions)
     missing = tuple(f"Missing: {title}" for title in credit.missing)
     rows = (
-        ("Credit line", (credit.line, f"This wording is {state}.")),
+        ("Credit line", (credit.line, _WORDING[credit.state])),
         ("Named as", named or ("nobody by name",)),
         ("Institutions", credit.institutions),
         ("Copyright", (credit.copyright,)),

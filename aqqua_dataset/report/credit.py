@@ -31,6 +31,7 @@ def credit(registry: Registry, contribution: Contribution) -> Credit:
     named = [
         (author.name, place) for part, place in _PLACES for author in getattr(authors, part) if author.contributions
     ]
+    terms = {t.id: t.title for t in known.settings.interim_terms}
     titles = {p.id: p.title for p in known.settings.permissions}
     people = {*contribution.owners, *(c.person for c in contribution.contributors)}
     anonymous = {p.id for name, p in identities(known).items() if name in people and p.consent is Consent.ANONYMOUS}
@@ -46,7 +47,7 @@ def credit(registry: Registry, contribution: Contribution) -> Credit:
         cite_dois=row["cite_dois"],
         licence=row["licence_spdx"],
         licence_url=row["licence_url"],
-        interim_terms=row["interim_terms"],
+        interim_terms=": ".join(filter(None, (terms.get(here.interim_terms or ""), here.interim_terms_text))),
         permissions=tuple((titles.get(p.id, p.id), p.date) for p in contribution.permissions),
         missing=tuple(titles[p] for p in known.missing_mandatory(contribution)),
         revoked=contribution.revoked,

@@ -48,7 +48,7 @@ dt { font-weight: 600; padding-right: 1rem; }
 dd p { margin: 0 0 0.25rem; }
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); gap: 1.4rem 2rem;
   align-items: start; }
-figure { margin: 0.6rem 0; }
+figure { margin: 0.6rem 0; max-width: 34rem; }
 figure svg { width: 100%; height: auto; display: block; border-radius: 4px; }
 figcaption { margin-top: 0.4rem; }
 details { font-size: 0.9rem; } summary { cursor: pointer; color: var(--soft); }
@@ -59,7 +59,6 @@ svg .frame { fill: none; stroke: var(--ink); } svg .dots { fill: var(--dot); fil
   stroke-width: 0.4; }
 svg .bar, svg .usable { fill: var(--bar); } svg .none { fill: var(--pale); } svg .held { fill: var(--suspect); }
 svg .missing { fill: var(--missing); }
-.map svg { background: var(--sea); }
 .card { border: 1px solid var(--line); border-left: 4px solid var(--note); border-radius: 0 6px 6px 0;
   padding: 0.7rem 0.9rem; margin: 0.7rem 0; background: none; }
 .card.fail { border-left-color: var(--fail); } .card.suspect { border-left-color: var(--suspect); }

@@ -29,7 +29,7 @@ def _block(block: Block) -> str:
         case Text(text, tone):
             return _text(text) if tone == "plain" else f"**{_text(text)}**"
         case Pairs(rows):
-            return "\n".join(f"- **{_text(term)}**: {' '.join(map(_text, lines))}" for term, lines in rows)
+            return "\n".join(_pair(term, lines) for term, lines in rows)
         case Table():
             return _table(block)
         case Figure():
@@ -45,6 +45,12 @@ def _block(block: Block) -> str:
             return f"```yaml\n{privacy.blot(text).replace('```', '')}\n```"
 
 
+def _pair(term: str, lines: tuple[str, ...]) -> str:
+    if len(lines) == 1:
+        return f"- **{_text(term)}**: {_text(lines[0])}"
+    return "\n".join([f"- **{_text(term)}**", *(f"    - {_text(line)}" for line in lines)])
+
+
 def _figure(figure: Figure) -> str:
     words = _text(figure.caption or figure.alt)
     return f"{words}\n\n{_table(figure.table)}" if figure.table else words
@@ -57,5 +63,5 @@ def _table(table: Table) -> str:
 
 
 def _card(card: Card) -> str:
-    first = f"- **{_text(card.title)}** ({_text(card.badge)}; {_text(card.name)}) {' '.join(map(_text, card.lines))}"
+    first = f"- **{_text(card.title)}** ({_text(card.badge)}; {_text(card.name)}) {' '.join(map(_text, card.lines))}".rstrip()
     return "\n".join([first, *(f"    - {_text(e)}" for e in card.examples)])

@@ -70,11 +70,9 @@ def _pixel(known: Understood) -> tuple[str, ...]:
     if known.pixel_size_count > len({size.um for size in known.pixel_sizes}):
         lines.append(f"There are {known.pixel_size_count:,} different pixel sizes.")
     if known.image_mm is not None:
-        low, half, high = (number(value) for value in known.image_mm)
-        lines.append(
-            f"With it the longer side of most images measures {low} to {high} mm, of half of them at most {half} mm. "
-            "Can that be?"
-        )
+        low, half, high = (number(float(f"{value:.2g}")) for value in known.image_mm)
+        most = f"{low} to {high} mm, of half of them at most {half} mm" if low != high else f"about {half} mm"
+        lines.append(f"With it the longer side of most images measures {most}. Can that be?")
     return tuple(lines)
 
 
@@ -90,7 +88,7 @@ def _time(known: Understood) -> tuple[str, ...]:
     if known.first is None or known.last is None:
         return ("Not understood for any image.",)
     span = f"From {known.first:%Y-%m-%d %H:%M} to {known.last:%Y-%m-%d %H:%M} UTC."
-    return span, _listed("Exact to the", known.time_precision, "datetime_precision"), _example(known.time_example)
+    return span, _listed("Precision", known.time_precision, "datetime_precision"), _example(known.time_example)
 
 
 def _zone(facts: Facts, known: Understood) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from aqqua_dataset.report.facts import Bar, Dot, Label
 WIDTH = 360
 _MAP_HEIGHT = 200
 _LEAST_MAP_DEG = 5.0  # coastlines of 1:110 million look wrong when they are enlarged further
+_FEWEST_COLUMNS = 9
 _STEPS = (0.5, 1, 2, 5, 10, 20, 30)
 
 Box = tuple[float, float, float, float]
@@ -55,7 +56,7 @@ def world_map(dots: Sequence[Dot], box: Box | None, alt: str) -> str:
             for turn in ((0, -360) if west + width > 180 else (0,))
         )
     body = (
-        f'<defs><path id="land" d="{_land()}"/></defs><path class="grid" d="{lines}"/>'
+        f'<rect class="sea" width="{WIDTH}" height="180"/><defs><path id="land" d="{_land()}"/></defs><path class="grid" d="{lines}"/>'
         '<use href="#land" class="land" transform="translate(180 90) scale(.1 -.1)"/>'
         f'{frame}<g class="dots">{"".join(_dot(d.longitude + 180, 90 - d.latitude, d.images) for d in dots)}</g>'
     )
@@ -132,6 +133,9 @@ def time_columns(bars: Sequence[Bar], alt: str) -> str:
     """Images over time: one column per bin."""
     left, top, bottom, right = 8, 16, 106, WIDTH - 8
     start, end, most = bars[0].start, bars[-1].end, max(b.images for b in bars)
+    longest = max(b.end - b.start for b in bars)
+    spare = max(0.0, _FEWEST_COLUMNS * longest - (end - start)) / 2  # a lone bin doesn't fill the width
+    start, end = start - spare, end + spare
     across = (right - left) / (end - start)
     columns = "".join(
         f'<rect class="bar" x="{left + (b.start - start) * across:.1f}" y="{bottom - h:.1f}" '
@@ -140,8 +144,8 @@ def time_columns(bars: Sequence[Bar], alt: str) -> str:
         for h in [max(1.0, (bottom - top) * b.images / most)]
     )
     ends = (
-        f'<text x="{left}" y="{bottom + 14}">{moment(start, "day")}</text>'
-        f'<text x="{right}" y="{bottom + 14}" text-anchor="end">{moment(end - 1, "day")}</text>'
+        f'<text x="{left}" y="{bottom + 14}">from {moment(bars[0].start, "day")}</text>'
+        f'<text x="{right}" y="{bottom + 14}" text-anchor="end">to {moment(bars[-1].end - 1, "day")}</text>'
         f'<text x="{left}" y="11">most in one bar: {most:,}</text>'
     )
     return _svg(126, alt, f'{columns}<path class="axis" d="M{left} {bottom}H{right}"/>{ends}')
@@ -188,15 +192,19 @@ def shortened(text: str, most: int) -> str:
     return line if len(line) <= most else line[: most - 1] + "…"
 
 
-def arrival_bar(parts: Sequence[tuple[str, int]], alt: str) -> str:
-    """One bar of all images; each part is a class of the page's style and a count."""
-    total, x, body = sum(n for _, n in parts) or 1, 0.0, []
-    for kind, images in parts:
+def arrival_bar(parts: Sequence[tuple[str, str, int]], alt: str) -> str:
+    """One bar of all images with its key; a part is a class of the page's style, a word and a count."""
+    total, x, body = sum(n for _, _, n in parts) or 1, 0.0, []
+    for place, (kind, word, images) in enumerate(parts):
         length = WIDTH * images / total
         if images:
-            body.append(f'<rect class="{kind}" x="{x:.2f}" y="0" width="{max(length, 1.5):.2f}" height="16"/>')
+            body.append(f'<rect class="{kind}" x="{x:.2f}" y="0" width="{max(length, 1.5):.2f}" height="14"/>')
+        body.append(
+            f'<rect class="{kind}" x="{place * 122}" y="22" width="8" height="8"/>'
+            f'<text x="{place * 122 + 12}" y="30">{images:,} {word}</text>'
+        )
         x += length
-    return _svg(16, alt, "".join(body))
+    return _svg(34, alt, "".join(body))
 
 
 def moment(seconds: float, each: str) -> str:

@@ -47,13 +47,15 @@ _UNIT_OF_RULE = {rule: unit for unit, (rule, _) in UNITS.items()}
 
 
 def questions(facts: Facts) -> tuple[Question, ...]:
-    """All open questions: first those that hold images back, then those that flags ask, then the form's."""
+    """All open questions: first those that hold most images back, then those that flags ask, then the form's."""
     found = []
-    for mark in (*facts.reasons, *facts.flags):
+    # An answer of the form holds for every image; what only some rows lack is to be mended in those rows.
+    common = [m for m in facts.reasons if 2 * m.images >= facts.arrival.declared]
+    for mark in (*common, *facts.flags):
         if mark.name in _ASKED:
             text, key, line = _ASKED[mark.name]
             found.append(Question(text, f"This concerns {images(mark.images)}.", key, line))
-    found += [*_inferred_units(facts), *_of_the_form(facts), *_of_the_files(facts)]
+    found += [*_inferred_units(facts), *_of_the_form(facts), *_of_the_files(facts), *_of_the_permission(facts)]
     first: dict[tuple[str, str], Question] = {}
     for question in found:
         first.setdefault((question.key, question.line or question.text), question)
@@ -107,31 +109,36 @@ def _of_the_form(facts: Facts) -> list[Question]:
                 "declared", "water_surface_elevation_m: METRES",
             )
         )  # fmt: skip
+    return found
+
+
+def _of_the_permission(facts: Facts) -> list[Question]:
     credit = facts.credit
-    if credit is not None and credit.state == "pending":
+    if credit is None or credit.revoked:
+        return []
+    found = [
+        Question(f"Do you permit: {t}?", "This permission is mandatory and still missing.") for t in credit.missing
+    ]
+    if credit.state == "pending":
         found.append(
             Question(
                 "How do you want to be credited?", f"Until you answer it is: {quoted(credit.line, 300)}.",
                 "attribution", 'state: given\ntext: "YOUR CREDIT LINE"',
             )
         )  # fmt: skip
-    if credit is not None and not credit.revoked:
-        found += [
-            Question(f"Do you permit: {title}?", "This permission is mandatory and still missing.")
-            for title in credit.missing
-        ]
     return found
 
 
 def _of_the_files(facts: Facts) -> list[Question]:
     found = []
-    if facts.arrival.missing:
+    if facts.arrival.missing and facts.objects:
         why = f"{images(facts.arrival.missing)} did not arrive."
         found.append(Question("Will the missing images still come, or don't they exist?", why))
     for finding in facts.findings:
         if finding.rule == "image_without_row":
             text = "Do the pictures that no table speaks of belong to the delivery, and where are their metadata?"
-            found.append(Question(text, f"There are {finding.count:,} of them; the first is {quoted(finding.file)}."))
+            first = "It is" if finding.count == 1 else f"There are {finding.count:,} of them; the first is"
+            found.append(Question(text, f"{first} {quoted(finding.file)}."))
         elif finding.rule == "format_not_recognised":
             found.append(Question("Which format is the delivery in?", finding.message, "source", "format: NAME"))
         elif finding.rule == "mapping_incomplete":
