@@ -16,10 +16,10 @@ from aqqua_dataset.report.blocks import (
     Text,
     Tone,
 )
-from aqqua_dataset.report.facts import Arrival, Credit, Example, Facts, Marked, Understood
+from aqqua_dataset.report.facts import Arrival, Credit, Example, Facts, LedgerCounts, Marked, Understood
 from aqqua_dataset.report.meaning import meaning
 from aqqua_dataset.report.questions import Question, answers, questions
-from aqqua_dataset.report.words import images, number, quoted, sentence, share
+from aqqua_dataset.report.words import images, length, number, quoted, sentence, share
 
 _BADGES: dict[str, tuple[Tone, str]] = {
     "fail": ("fail", "wrong"),
@@ -63,7 +63,7 @@ def _summary(facts: Facts, asked: tuple[Question, ...]) -> tuple[Block, ...]:
     blocks: list[Block] = []
     if facts.refused:
         blocks.append(Text(f"The delivery was not read: {facts.refused}.", "fail"))
-    blocks.append(_verdict(facts, asked))
+    blocks.append(verdict(facts, asked))
     parts = (
         ("usable", "usable", counts.usable),
         ("held", "held back", counts.held_back),
@@ -82,7 +82,8 @@ def _summary(facts: Facts, asked: tuple[Question, ...]) -> tuple[Block, ...]:
     return (*blocks, table, *_copies(counts))
 
 
-def _verdict(facts: Facts, asked: tuple[Question, ...]) -> Text:
+def verdict(facts: Facts, asked: tuple[Question, ...]) -> Text:
+    """The report in one or two sentences."""
     counts = facts.arrival
     if not counts.declared:
         return Text("No image was found.", "fail")
@@ -112,10 +113,18 @@ def _copies(counts: Arrival) -> tuple[Text, ...]:
     found = []
     if counts.repeated:
         found.append(Text(f"{images(counts.repeated)} repeat the picture of another one in this delivery."))
-    if counts.elsewhere:
-        shared = f"{images(counts.elsewhere)} also came with another contribution"
-        found.append(Text(f"{shared}; one copy is published, and both are credited."))
+    if counts.ledger is not None and counts.usable:
+        found.append(Text(_planned(counts.usable, counts.ledger)))
     return tuple(found)
+
+
+def _planned(usable: int, counts: LedgerCounts) -> str:
+    why = f" ({counts.reason.replace('_', ' ')})" if counts.reason and counts.withheld else ""
+    return (
+        f"Of the {usable:,} usable images {counts.permitted:,} are planned for the public release, {counts.withheld:,} "
+        f"are withheld{why}, and {counts.duplicate:,} are copies: an equal image is published, and all who delivered it "
+        "are credited."
+    )
 
 
 def _plots(facts: Facts) -> tuple[Block, ...]:
@@ -185,8 +194,17 @@ def _labels(known: Understood) -> list[Figure]:
 def _sheet(facts: Facts) -> tuple[Block, ...]:
     if not facts.thumbnails:
         return (Text("No image could be read."),)
+    labelled = any(t.label for t in facts.thumbnails)
     words = tuple(
-        ", ".join(filter(None, (t.label or "no label", "" if t.width_mm is None else f"{number(t.width_mm)} mm wide")))
+        ", ".join(
+            filter(
+                None,
+                (
+                    t.label or ("no label" if labelled else ""),
+                    "" if t.width_mm is None else f"{length(t.width_mm)} wide",
+                ),
+            )
+        )
         for t in facts.thumbnails
     )
     text = (

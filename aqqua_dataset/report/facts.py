@@ -21,7 +21,7 @@ class Arrival:
     Attributes:
         declared: images the form or the delivery speaks of, whichever is more.
         repeated: usable images whose pixels equal those of an earlier one in the same contribution.
-        elsewhere: usable images for which an equal one of another contribution will be published.
+        ledger: what the collection's ledger says of the usable images; None before it counted them.
     """
 
     declared: int
@@ -30,7 +30,23 @@ class Arrival:
     held_back: int
     usable: int
     repeated: int = 0
-    elsewhere: int = 0
+    ledger: "LedgerCounts | None" = None
+
+
+@dataclass(frozen=True)
+class LedgerCounts:
+    """Usable images in the whole collection: usable = duplicate + withheld + permitted.
+
+    Attributes:
+        duplicate: for which an equal image, of this or another contribution, is published.
+        withheld: not in the public release, for ``reason``.
+        permitted: in the public release.
+    """
+
+    duplicate: int
+    withheld: int
+    permitted: int
+    reason: str
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,13 @@ from typing import Any
 import pandas as pd
 
 from aqqua_dataset import schema
-from aqqua_dataset.dedup import exact
 from aqqua_dataset.findings import Finding, worst_first
 from aqqua_dataset.pipeline import Collection, intake_refusal, manifest
-from aqqua_dataset.progress.ledger import arrival
+from aqqua_dataset.progress import ledger
 from aqqua_dataset.registry.models import Contribution
 from aqqua_dataset.report import facts
 from aqqua_dataset.report.credit import credit
-from aqqua_dataset.report.facts import Arrival, Counted, Example, Facts, Marked
+from aqqua_dataset.report.facts import Arrival, Counted, Example, Facts, LedgerCounts, Marked
 from aqqua_dataset.report.thumbnails import thumbnails
 from aqqua_dataset.report.understood import understood
 from aqqua_dataset.report.views import Views, open_views
@@ -101,21 +100,31 @@ def _tables(views: Views) -> tuple[tuple[Counted, ...], int, int]:
 
 
 def _arrival(collection: Collection, contribution: Contribution, views: Views) -> Arrival:
-    counts = arrival(collection, contribution.id, views.usable)
+    counts = ledger.arrival(collection, contribution.id, views.usable)
     repeated = views.connection.sql(
         "select count(*) - count(distinct pixel_hash) from shards semi join usable using (image_id)"
     ).fetchall()[0][0]
-    elsewhere = 0
-    if collection.warehouse.exists(exact.TABLE) and not contribution.revoked:
-        url = collection.warehouse.url(exact.TABLE)
-        elsewhere = views.connection.sql(
-            f"select count(*) from read_parquet({url!r}) where contribution_id = $id and kept_contribution_id <> $id",
-            params={"id": contribution.id},
-        ).fetchall()[0][0]
     return Arrival(
         declared=counts["declared"], missing=counts["missing"], received=counts["received"],
-        held_back=counts["rejected"], usable=counts["accepted"], repeated=repeated, elsewhere=elsewhere,
+        held_back=counts["rejected"], usable=counts["accepted"], repeated=repeated,
+        ledger=_ledger_counts(ledger_row(collection, contribution.id), counts["accepted"]),
     )  # fmt: skip
+
+
+def ledger_row(collection: Collection, contribution_id: str) -> dict[str, Any] | None:
+    """The contribution's row of the ledger as it was counted last, or None."""
+    if not collection.warehouse.exists(ledger.TABLE):
+        return None
+    only = [("contribution_id", "=", contribution_id)]
+    rows: list[dict[str, Any]] = collection.warehouse.read_parquet(ledger.TABLE, filters=only).to_pylist()
+    return rows[0] if rows else None
+
+
+def _ledger_counts(row: dict[str, Any] | None, usable: int) -> LedgerCounts | None:
+    """What the ledger says, unless it counted an earlier state of the contribution."""
+    if row is None or row["accepted"] != usable:
+        return None
+    return LedgerCounts(row["duplicate"], row["withheld"], row["permitted"], str(row["withheld_reason"] or ""))
 
 
 def _flags(views: Views) -> tuple[Marked, ...]:

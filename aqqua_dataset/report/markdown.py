@@ -63,5 +63,6 @@ def _table(table: Table) -> str:
 
 
 def _card(card: Card) -> str:
-    first = f"- **{_text(card.title)}** ({_text(card.badge)}; {_text(card.name)}) {' '.join(map(_text, card.lines))}".rstrip()
+    told = " ".join(map(_text, card.lines))
+    first = f"- **{_text(card.title)}** ({_text(card.badge)}; {_text(card.name)}) {told}".rstrip()
     return "\n".join([first, *(f"    - {_text(e)}" for e in card.examples)])

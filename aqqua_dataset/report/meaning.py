@@ -6,7 +6,7 @@ from aqqua_dataset import schema
 from aqqua_dataset.harmonise.scale import UNITS
 from aqqua_dataset.report.blocks import Block, Pairs, Table, Text
 from aqqua_dataset.report.facts import Counted, Facts, PixelSize, Reading, Taxonomy, Understood
-from aqqua_dataset.report.words import images, number, quoted, sentence, share, unit_in_words
+from aqqua_dataset.report.words import images, length, number, quoted, sentence, share, unit_in_words
 
 _UNIT_OF_RULE = {rule: unit for unit, (rule, _) in UNITS.items()}
 
@@ -70,8 +70,8 @@ def _pixel(known: Understood) -> tuple[str, ...]:
     if known.pixel_size_count > len({size.um for size in known.pixel_sizes}):
         lines.append(f"There are {known.pixel_size_count:,} different pixel sizes.")
     if known.image_mm is not None:
-        low, half, high = (number(float(f"{value:.2g}")) for value in known.image_mm)
-        most = f"{low} to {high} mm, of half of them at most {half} mm" if low != high else f"about {half} mm"
+        low, half, high = (length(float(f"{value:.2g}")) for value in known.image_mm)
+        most = f"{low} to {high}, of half of them at most {half}" if low != high else f"about {half}"
         lines.append(f"With it the longer side of most images measures {most}. Can that be?")
     return tuple(lines)
 
@@ -101,7 +101,7 @@ def _position(known: Understood) -> tuple[str, ...]:
         return ("Not understood for any image.",)
     west, south, east, north = known.box
     turned = east - 360 if east > 180 else east
-    places = f"{known.positions:,} different place" + ("" if known.positions == 1 else "s")
+    places = f"{known.positions:,} different places" if known.positions > 1 else "One place"
     edges = f"latitude {south:.3f}° to {north:.3f}°, longitude {west:.3f}° to {turned:.3f}°"
     if known.positions == 1:
         edges = f"latitude {south:.3f}°, longitude {west:.3f}°"

@@ -56,7 +56,8 @@ def world_map(dots: Sequence[Dot], box: Box | None, alt: str) -> str:
             for turn in ((0, -360) if west + width > 180 else (0,))
         )
     body = (
-        f'<rect class="sea" width="{WIDTH}" height="180"/><defs><path id="land" d="{_land()}"/></defs><path class="grid" d="{lines}"/>'
+        f'<defs><path id="land" d="{_land()}"/></defs>'
+        f'<rect class="sea" width="{WIDTH}" height="180"/><path class="grid" d="{lines}"/>'
         '<use href="#land" class="land" transform="translate(180 90) scale(.1 -.1)"/>'
         f'{frame}<g class="dots">{"".join(_dot(d.longitude + 180, 90 - d.latitude, d.images) for d in dots)}</g>'
     )
@@ -155,7 +156,7 @@ def depth_bars(bars: Sequence[Bar], alt: str) -> str:
     """Images over depth: the surface is on top."""
     left, right, top, row = 46, WIDTH - 50, 8, 10
     step, most = bars[0].end - bars[0].start, max(b.images for b in bars)
-    count = round(bars[-1].end / step)
+    count = max(round(bars[-1].end / step), 5)
     body = []
     for b in bars:
         y, length = top + row * b.start / step, max(1.0, (right - left) * b.images / most)

@@ -33,6 +33,13 @@ def number(value: float) -> str:
     return f"{float(text):g}" if "e" in text else text
 
 
+def length(millimetres: float) -> str:
+    """A length with the unit that suits it."""
+    if millimetres < 0.1:
+        return f"{number(1000 * millimetres)} µm"
+    return f"{number(millimetres)} mm"
+
+
 def quoted(value: str, most: int = 80) -> str:
     """A delivered value in quotation marks, in one line and not too long."""
     line = " ".join(value.split())
