@@ -118,5 +118,8 @@ def _print(facts: "Facts") -> None:
     print(f"{facts.title}: read as {facts.format}" if facts.format else f"{facts.title}: not read. {facts.refused}")
     print(f"  {verdict(facts, asked).text}")
     print(f"  {counts.usable:,} usable, {counts.held_back:,} held back, {counts.missing:,} missing")
+    for finding in facts.findings:
+        if finding.severity == "error":
+            print(f"  ! {finding.message}")
     for question in asked:
         print(f"  ? {question.text} {question.line.replace(chr(10), ', ')}".rstrip())

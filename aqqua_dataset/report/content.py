@@ -122,8 +122,8 @@ def _planned(usable: int, counts: LedgerCounts) -> str:
     why = f" ({counts.reason.replace('_', ' ')})" if counts.reason and counts.withheld else ""
     return (
         f"Of the {usable:,} usable images {counts.permitted:,} are planned for the public release, {counts.withheld:,} "
-        f"are withheld{why}, and {counts.duplicate:,} are copies: an equal image is published, and all who delivered it "
-        "are credited."
+        f"are withheld{why}, and {counts.duplicate:,} are copies: an equal image is published, and all who "
+        "delivered it are credited."
     )
 
 

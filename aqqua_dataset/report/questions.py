@@ -21,7 +21,7 @@ class Question:
     line: str = ""
 
 
-_PIXEL = "pixel_size: {value: NUMBER, unit: UNIT}"
+_PIXEL = "pixel_size: {value: NUMBER, unit: um | mm | px/um | px/mm | dpi}"
 #: Flag or reason -> question, key of the form, line. The first of those with an equal line is asked.
 _ASKED: dict[str, tuple[str, str, str]] = {
     "instrument_missing": ("Which instrument took the images?", "declared", "instrument: NAME"),
@@ -29,7 +29,11 @@ _ASKED: dict[str, tuple[str, str, str]] = {
     "pixel_size_missing": ("How large is one pixel?", "declared", _PIXEL),
     "pixel_size_invalid": ("How large is one pixel?", "declared", _PIXEL),
     "pixel_size_out_of_range": ("Is the pixel size right, and which unit is it in?", "declared", _PIXEL),
-    "pixel_size_ambiguous": ("Which unit is the pixel size in?", "declared", "column_units: {COLUMN: UNIT}"),
+    "pixel_size_ambiguous": (
+        "Which unit is the pixel size in?",
+        "declared",
+        "column_units: {COLUMN: um | mm | px/um | px/mm | dpi}",
+    ),
     "PIXEL_PLACEHOLDER": ("Which pixel size did the calibration give?", "declared", _PIXEL),
     "SCALE_CONFLICT": ("Which of the two pixel sizes holds?", "declared", _PIXEL),
     "TZ_ASSUMED": ("Which time zone are your times in?", "declared", "time_zone: ZONE"),
