@@ -101,7 +101,7 @@ def _form(options: argparse.Namespace, settings: "Settings") -> "Contribution | 
     _print_findings(findings)
     if form is None or form.source is None:
         return None
-    here = {name: told[name] for name in ("location", "format") if name in told}
+    here: dict[str, Any] = {name: told[name] for name in ("location", "format") if name in told}
     return form.model_copy(update={"source": form.source.model_copy(update=here)})
 
 

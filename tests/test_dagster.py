@@ -69,6 +69,7 @@ def test_definitions_load_and_the_graph_is_as_agreed() -> None:
         "raw_rows": ["registry"],
         "core_rows": ["raw_rows"],
         "packed_images": ["raw_rows"],
+        "report": ["core_rows", "packed_images"],
         "duplicates": ["core_rows", "packed_images"],
         "ledger": ["duplicates", "registry"],
         "release": ["ledger"],

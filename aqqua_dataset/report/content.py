@@ -112,7 +112,7 @@ def _plural(count: int, one: str, many: str = "") -> str:
 def _copies(counts: Arrival) -> tuple[Text, ...]:
     found = []
     if counts.repeated:
-        found.append(Text(f"{images(counts.repeated)} repeat the picture of another one in this delivery."))
+        found.append(Text(f"{images(counts.repeated)} with the same pixels as another one of this delivery."))
     if counts.ledger is not None and counts.usable:
         found.append(Text(_planned(counts.usable, counts.ledger)))
     return tuple(found)

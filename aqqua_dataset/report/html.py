@@ -41,7 +41,7 @@ table { border-collapse: collapse; margin: 0.8rem 0; font-size: 0.92rem; max-wid
 caption { text-align: left; padding-bottom: 0.3rem; }
 th, td { padding: 0.3rem 0.9rem 0.3rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
 th.n, td.n { text-align: right; font-variant-numeric: tabular-nums; overflow-wrap: normal; white-space: nowrap; }
-tbody th { font-weight: 600; }
+tbody th { font-weight: 600; min-width: 5.5rem; }
 dl { margin: 0.5rem 0; display: grid; grid-template-columns: minmax(8rem, 13rem) 1fr; }
 dt, dd { padding: 0.55rem 0; border-bottom: 1px solid var(--line); margin: 0; }
 dt { font-weight: 600; padding-right: 1rem; }
@@ -52,7 +52,7 @@ figure { margin: 0.6rem 0; max-width: 34rem; }
 figure svg { width: 100%; height: auto; display: block; border-radius: 4px; }
 figcaption { margin-top: 0.4rem; }
 details { font-size: 0.9rem; } summary { cursor: pointer; color: var(--soft); }
-svg text { font: 10px system-ui, sans-serif; fill: var(--ink); }
+svg text { font: 11px system-ui, sans-serif; fill: var(--ink); }
 svg .land { fill: var(--land); } svg .sea { fill: var(--sea); }
 svg .grid { fill: none; stroke: var(--line); stroke-width: 0.5; } svg .axis { stroke: var(--soft); fill: none; }
 svg .frame { fill: none; stroke: var(--ink); } svg .dots { fill: var(--dot); fill-opacity: 0.75; stroke: var(--page);
@@ -68,11 +68,11 @@ svg .missing { fill: var(--missing); }
 .card ul { margin: 0.3rem 0; padding-left: 1.1rem; font-size: 0.92rem; }
 .name { color: var(--soft); font-size: 0.78rem; }
 .sheet { list-style: none; margin: 1rem 0; padding: 0; display: grid; gap: 0.9rem;
-  grid-template-columns: repeat(auto-fill, minmax(6.4rem, 1fr)); }
+  grid-template-columns: repeat(auto-fill, minmax(6rem, 1fr)); }
 .sheet li { font-size: 0.78rem; line-height: 1.3; color: var(--soft); }
 .sheet div { height: 104px; display: flex; align-items: center; justify-content: center; background: var(--card);
   border: 1px solid var(--line); border-radius: 4px; margin-bottom: 0.25rem; }
-.sheet img { max-width: 96px; max-height: 96px; }
+.sheet img { max-width: 100%; max-height: 96px; object-fit: contain; }
 pre { background: var(--card); border: 1px solid var(--line); border-radius: 6px; padding: 0.8rem; font-size: 0.85rem;
   white-space: pre-wrap; }
 @media (max-width: 36rem) { body { padding: 0.6rem 0.9rem 2rem; } h1 { font-size: 1.4rem; }

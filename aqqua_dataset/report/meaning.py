@@ -142,10 +142,12 @@ def _volume(known: Understood) -> tuple[str, ...]:
 def _labels(taxonomy: Taxonomy, rows: int) -> tuple[str, ...]:
     if not taxonomy.labelled:
         return ("The images have no labels; that is fine.",)
-    matched = (
-        f"{taxonomy.matched_labels:,} of them were understood as a taxon: {images(taxonomy.matched_images)} "
-        f"({share(taxonomy.matched_images, taxonomy.labelled)} of the labelled). All labels are kept as delivered."
-    )
+    matched = "None of them was understood as a taxon yet. All labels are kept as delivered."
+    if taxonomy.matched_labels:
+        matched = (
+            f"{taxonomy.matched_labels:,} of them understood as a taxon: {images(taxonomy.matched_images)} "
+            f"({share(taxonomy.matched_images, taxonomy.labelled)} of the labelled). All labels are kept as delivered."
+        )
     return (
         f"{images(taxonomy.labelled)} ({share(taxonomy.labelled, rows)}) with a label; "
         f"{taxonomy.labels:,} different label{'' if taxonomy.labels == 1 else 's'}.",

@@ -133,6 +133,7 @@ def _east(longitude: float) -> str:
 def time_columns(bars: Sequence[Bar], alt: str) -> str:
     """Images over time: one column per bin."""
     left, top, bottom, right = 8, 16, 106, WIDTH - 8
+    each = "hour" if bars[0].end - bars[0].start < 86_400 else "day"
     start, end, most = bars[0].start, bars[-1].end, max(b.images for b in bars)
     longest = max(b.end - b.start for b in bars)
     spare = max(0.0, _FEWEST_COLUMNS * longest - (end - start)) / 2  # a lone bin doesn't fill the width
@@ -145,8 +146,8 @@ def time_columns(bars: Sequence[Bar], alt: str) -> str:
         for h in [max(1.0, (bottom - top) * b.images / most)]
     )
     ends = (
-        f'<text x="{left}" y="{bottom + 14}">from {moment(bars[0].start, "day")}</text>'
-        f'<text x="{right}" y="{bottom + 14}" text-anchor="end">to {moment(bars[-1].end - 1, "day")}</text>'
+        f'<text x="{left}" y="{bottom + 14}">from {moment(bars[0].start, each)}</text>'
+        f'<text x="{right}" y="{bottom + 14}" text-anchor="end">to {moment(bars[-1].end - 1, each)}</text>'
         f'<text x="{left}" y="11">most in one bar: {most:,}</text>'
     )
     return _svg(126, alt, f'{columns}<path class="axis" d="M{left} {bottom}H{right}"/>{ends}')
