@@ -115,7 +115,7 @@ def _print(facts: "Facts") -> None:
     from aqqua_dataset.report.questions import questions
 
     counts, asked = facts.arrival, questions(facts)
-    print(f"{facts.title}: read as {facts.format}" if facts.format else f"{facts.title}: not read. {facts.refused}")
+    print(f"{facts.title}: read as {facts.format}" if facts.format else f"{facts.title}: not read; {facts.refused}")
     print(f"  {verdict(facts, asked).text}")
     print(f"  {counts.usable:,} usable, {counts.held_back:,} held back, {counts.missing:,} missing")
     for finding in facts.findings:

@@ -338,7 +338,7 @@ def test_drawings_hold_what_they_are_given() -> None:
     bars = (Bar(0, 10, 3), Bar(30, 40, 6))
     assert Page(plots.depth_bars(bars, "depth")).words == "3 6 0 m 10 m 20 m 30 m 40 m 50 m"
     columns = Page(plots.time_columns((Bar(0, 86_400, 5), Bar(86_400, 172_800, 9)), "time"))
-    assert columns.words == "most in one bar: 9 from 1970-01-01 to 1970-01-02"
+    assert columns.words == "from 1970-01-01 to 1970-01-02 most in one bar: 9"
     assert Page(plots.label_bars((Label("a < b", "", None, 2),), "labels")).words == "a < b 2"
 
 
@@ -347,4 +347,4 @@ def test_a_delivery_of_no_image_makes_a_report(demo: Collection) -> None:
     empty = replace(facts, arrival=Arrival(0, 0, 0, 0, 0), credit=None)
     seen = Page(page(document(empty)))
     assert seen.problems == []
-    assert "No image was found." in seen.words
+    assert "No image with metadata was found." in seen.words

@@ -16,6 +16,7 @@ from aqqua_dataset.report.facts import Facts
 from aqqua_dataset.report.gather import gather, ledger_row
 from aqqua_dataset.report.html import page
 from aqqua_dataset.report.markdown import markdown
+from aqqua_dataset.transfer.delivery import Delivery
 from aqqua_dataset.warehouse import Warehouse
 
 #: Raise it when reports change for unchanged facts; they are then written again.
@@ -84,6 +85,10 @@ def check_delivery(
         apart = Collection(alone, collection.config, Warehouse(scratch))
         run_contribution(apart, contribution.id, executor, workers, lambda _: None)
         facts = gather(apart, contribution.id)
+    if contribution.source is not None and not facts.objects:
+        with Delivery(contribution.source.location) as delivery:
+            if next(delivery.files(), None) is None:
+                facts = replace(facts, refused="there is no file in it", findings=())
     return replace(facts, dry_run=True, credit=credit(registry, contribution) if with_form else None)
 
 

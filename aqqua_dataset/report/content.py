@@ -86,7 +86,7 @@ def verdict(facts: Facts, asked: tuple[Question, ...]) -> Text:
     """The report in one or two sentences."""
     counts = facts.arrival
     if not counts.declared:
-        return Text("No image was found.", "fail")
+        return Text("No image with metadata was found.", "fail")
     if not facts.objects:
         return Text(f"{images(counts.declared)} announced; none was read yet.", "suspect")
     tone: Tone = "good" if counts.usable == counts.declared else "suspect" if counts.usable else "fail"
@@ -314,7 +314,9 @@ def _credit(credit: Credit | None) -> tuple[Block, ...]:
 def _questions(facts: Facts, asked: tuple[Question, ...]) -> tuple[Block, ...]:
     if not asked:
         return (Text("There are none. Thank you!", "good"),)
-    rows = tuple((question.text, tuple(filter(None, (question.why, *_answer(question))))) for question in asked)
+    rows = tuple(
+        (question.text, tuple(filter(None, (question.why, *_answer(question, facts.dry_run))))) for question in asked
+    )
     blocks: list[Block] = [Pairs(rows)]
     if lines := answers(asked):
         told = (
@@ -328,8 +330,8 @@ def _questions(facts: Facts, asked: tuple[Question, ...]) -> tuple[Block, ...]:
     return tuple(blocks)
 
 
-def _answer(question: Question) -> tuple[str, ...]:
+def _answer(question: Question, dry_run: bool) -> tuple[str, ...]:
     if not question.line:
-        return ("Please answer whoever sent you this report.",)
+        return ("Please say so when you send the data." if dry_run else "Please answer whoever sent you this report.",)
     lines = " and ".join(quoted(line, 200) for line in question.line.split("\n"))
     return (f"Answer in the form, under {question.key}: {lines}",)

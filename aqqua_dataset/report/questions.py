@@ -118,7 +118,7 @@ def _of_the_form(facts: Facts) -> list[Question]:
 
 def _of_the_permission(facts: Facts) -> list[Question]:
     credit = facts.credit
-    if credit is None or credit.revoked:
+    if credit is None or credit.revoked or facts.dry_run:
         return []
     found = [
         Question(f"Do you permit: {t}?", "This permission is mandatory and still missing.") for t in credit.missing
