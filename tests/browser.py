@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 _OPTIONS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync", "--hide-scrollbars",
-    "--disable-background-networking", "--disable-component-update", "--virtual-time-budget=5000",
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update", "--hide-scrollbars", "--virtual-time-budget=5000",
 )  # fmt: skip
 #: The page stands in a frame of the wanted width, because a browser's own window has a least one.
 _FRAME = """<!doctype html><title>frame</title><iframe id="f" style="border:0;width:{width}px;height:800px"
