@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aqqua_dataset import cli_report
 from aqqua_dataset.compute import open_executor
 from aqqua_dataset.config import Config
 from aqqua_dataset.findings import Finding, Refused, has_errors, worst_first
@@ -70,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     identify.add_argument("--format", default="auto", help="read it with this reader")
     suggest = add("suggest-mapping", _suggest_mapping, "propose the mapping of tables and images, to be confirmed")
     suggest.add_argument("path", help="folder, archive or URL")
+    cli_report.add_commands(add)
     release = commands.add_parser("release", help="releases").add_subparsers(required=True)
     build = add("build", _release_build, "build a release, or rehearse one", release)
     build.add_argument("--version", default="0.1.0", help="MAJOR.MINOR.PATCH")

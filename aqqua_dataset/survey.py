@@ -68,13 +68,13 @@ def survey(source: Source, location: str, settings: Settings) -> Survey:
         objects, absent = count_images(warehouse, "rows", len(parts), delivery)
         problems: Counter[str] = Counter()
         for part in range(len(parts)):
-            result = harmonise(load_rows(warehouse, "rows", part), _silent_form(source), settings)
+            result = harmonise(load_rows(warehouse, "rows", part), silent_form(source), settings)
             problems.update(result.quarantine["reason"].to_pylist())
         ordered = dict(problems.most_common())
         return Survey(fits, source.format, files, objects, sum(parts), absent, ordered, tuple(findings))
 
 
-def _silent_form(source: Source) -> Contribution:
+def silent_form(source: Source) -> Contribution:
     """A contribution whose form says nothing but how to read the delivery."""
     return Contribution(
         id="survey",

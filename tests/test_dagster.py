@@ -70,6 +70,7 @@ def test_definitions_load_and_the_graph_is_as_agreed() -> None:
         "core_rows": ["raw_rows"],
         "packed_images": ["raw_rows"],
         "quality": ["core_rows", "packed_images"],
+        "report": ["quality"],
         "duplicates": ["quality"],
         "distribution": ["duplicates"],
         "ledger": ["duplicates", "registry"],

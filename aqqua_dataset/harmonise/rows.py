@@ -47,6 +47,15 @@ class Harmonised:
 
 def harmonise(rows: pd.DataFrame, contribution: Contribution, settings: Settings) -> Harmonised:
     """Interprets rows as ``sources.rows.load_rows`` gives them; keeps their order."""
+    work = interpreted(rows, contribution, settings)
+    quarantine = _quarantine(work)
+    usable = ~rows["aqqua_image_id"].isin(quarantine["image_id"])
+    core, broken = _validated(pd.DataFrame(work.columns)[usable], work)
+    return Harmonised(core, to_arrow(pd.concat([quarantine, broken]), "quarantine"))
+
+
+def interpreted(rows: pd.DataFrame, contribution: Contribution, settings: Settings) -> Work:
+    """The rows with what every interpreter made of them; rejected rows have their columns too."""
     work = Work(rows, contribution, settings)
     for reason in rows["aqqua_reject"].dropna().unique():
         work.reject(reason, rows["aqqua_reject"] == reason, "", rows["aqqua_value"])
@@ -59,10 +68,7 @@ def harmonise(rows: pd.DataFrame, contribution: Contribution, settings: Settings
     _delivered_flags(work)
     _damaged_text(work)
     work.columns["qc_flags"], work.columns["qc_level"] = _flags(work)
-    quarantine = _quarantine(work)
-    usable = ~rows["aqqua_image_id"].isin(quarantine["image_id"])
-    core, broken = _validated(pd.DataFrame(work.columns)[usable], work)
-    return Harmonised(core, to_arrow(pd.concat([quarantine, broken]), "quarantine"))
+    return work
 
 
 def _identity(work: Work) -> None:

@@ -152,7 +152,7 @@ class Work:
             comma = unreadable & np.asarray(text.str.fullmatch(r"[-+]?\d+,\d+").eq(True), dtype=bool)
             self.flag("DECIMAL_COMMA", comma)
             value = value.mask(comma, pd.to_numeric(text.str.replace(",", ".", regex=False), errors="coerce"))
-            unreadable &= ~comma
+            unreadable = unreadable & ~comma
         fill = value.isin(_fill_numbers(("number", *kinds))) | np.isinf(value)
         return value.astype("float64").mask(fill), unreadable
 

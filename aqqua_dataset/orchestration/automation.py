@@ -12,6 +12,7 @@ import dagster as dg
 
 from aqqua_dataset.orchestration.assets.collection import distribution, duplicates, ledger, registry, release
 from aqqua_dataset.orchestration.assets.contributions import core_rows, packed_images, quality, raw_rows
+from aqqua_dataset.orchestration.assets.reports import report
 from aqqua_dataset.orchestration.partitions import CONTRIBUTIONS
 from aqqua_dataset.orchestration.resources import CollectionResource
 from aqqua_dataset.pipeline import Collection, intake_refusal
@@ -24,12 +25,12 @@ RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_p
 #: A first look at thousands of contributions must not flood the queue; the rest follows at the next tick.
 MOST_PER_TICK = 100
 
-STAGES = dg.AssetSelection.assets(raw_rows, core_rows, packed_images, quality)
+STAGES = dg.AssetSelection.assets(raw_rows, core_rows, packed_images, quality, report)
 
 validate_contribution = dg.define_asset_job(
     "validate_contribution",
     STAGES,
-    description="Read, harmonise and pack what is new or changed in a contribution.",
+    description="Read, harmonise and pack what is new or changed in a contribution, and write its report.",
 )
 update_collection = dg.define_asset_job(
     "update_collection",

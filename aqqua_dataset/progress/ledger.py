@@ -100,11 +100,7 @@ def _row(
     published: dict[str, int] | None,
 ) -> dict[str, object]:  # fmt: skip
     contribution = collection.registry.contributions[contribution_id]
-    listed = manifest(collection.warehouse, contribution_id, "rows")
-    rows = 0 if listed is None else int(listed["numbers"]["rows"])
     here = counted.loc[contribution_id] if contribution_id in counted.index else None
-    declared = max(rows, contribution.expected_images or 0)
-    absent = _missing_images(collection, contribution_id)
     accepted = 0 if here is None else int(here["accepted"])
     duplicate = 0 if here is None or contribution.revoked else int(here["duplicate"])
     reason = withheld_reason(collection.registry, contribution, request)
@@ -117,11 +113,7 @@ def _row(
         "contribution_id": contribution_id,
         "state": contribution.state,
         "instrument": next(filter(None, map(instrument_id, told)), None) if here is None else here["instrument"],
-        "declared": declared,
-        "missing": declared - rows + absent,
-        "received": rows - absent,
-        "rejected": rows - absent - accepted,
-        "accepted": accepted,
+        **arrival(collection, contribution_id, accepted),
         "duplicate": duplicate,
         "unique": unique,
         "withheld": withheld,
@@ -129,6 +121,21 @@ def _row(
         "published": permitted if published is None else published.get(contribution_id, 0),
         "flagged": 0 if here is None else int(here["flagged"]),
         "withheld_reason": reason or (None if here is None or not held else here["why_held"]),
+    }
+
+
+def arrival(collection: Collection, contribution_id: str, accepted: int) -> dict[str, int]:
+    """The first two identities of one contribution: declared, missing, received, rejected, accepted."""
+    listed = manifest(collection.warehouse, contribution_id, "rows")
+    rows = 0 if listed is None else int(listed["numbers"]["rows"])
+    declared = max(rows, collection.registry.contributions[contribution_id].expected_images or 0)
+    absent = _missing_images(collection, contribution_id)
+    return {
+        "declared": declared,
+        "missing": declared - rows + absent,
+        "received": rows - absent,
+        "rejected": rows - absent - accepted,
+        "accepted": accepted,
     }
 
 

@@ -3,7 +3,7 @@
 import difflib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -74,6 +74,35 @@ def load_registry(folder: Path) -> tuple[Registry | None, list[Finding]]:
     unreadable = {f.contribution for f in found if f.rule in UNREADABLE}
     usable = {name: c for name, c in contributions.items() if name not in unreadable}
     return registry.model_copy(update={"contributions": usable}), files.findings + found
+
+
+def load_form(path: Path, rest: Mapping[str, Any], settings: Settings) -> tuple[Contribution | None, list[Finding]]:
+    """One contribution's file that stands alone and may be incomplete, e.g. one that a contributor is writing.
+
+    Args:
+        path: the file.
+        rest: values of the keys that the file leaves out; keys of ``source`` are filled in one by one.
+        settings: the collection's settings.
+
+    Returns:
+        The contribution, or None where something in the file stops it from being read; and the findings that say so.
+    """
+    files = _Files(path.absolute().parent)
+    values = files.values(path.name)
+    if values is None and not files.findings:
+        values = {}
+    if isinstance(values, dict):
+        source = values.get("source")
+        merged = {**rest["source"], **source} if isinstance(source, dict) else rest["source"]
+        values = {**rest, **values, "source": merged}
+    form = None if files.findings else files.validated(path.name, Contribution, values)
+    if form is None:
+        return None, files.findings
+    alone = Registry(settings=settings, people={}, institutions={}, contributions={form.id: form})
+    # The check names a contribution's file as it stands in a registry.
+    lines = {f"contributions/{form.id}.yaml": files.lines[path.name]}
+    found = [replace(f, file=path.name) for f in check_registry(alone, lines, {}) if f.rule in UNREADABLE]
+    return (None if found else form), found
 
 
 def load_contacts(folder: Path) -> tuple[list[Contact], list[Finding]]:
