@@ -50,7 +50,9 @@ def _read(text: pd.Series) -> pd.DataFrame:
     written = written.apply(lambda c: c.str.replace(",", ".", regex=False))
     degrees, minutes, seconds = (_number(c) for c in (found["degrees"], written["minutes"], written["seconds"]))
     number = _number(written["number"].str.cat(found["exponent"].fillna("")))
-    decimals = written.apply(lambda c: c.str.extract(r"\.([0-9]*)$")[0].str.len().fillna(0))
+    point = written.apply(lambda c: c.str.find("."))
+    length = written.apply(lambda c: c.str.len()).fillna(0)
+    decimals = (length - point - 1).where(point >= 0, 0)
     possible = (minutes < 60) & (seconds.isna() | (seconds < 60) & (minutes % 1 == 0))
     size = (degrees + (minutes + seconds.fillna(0.0) / 60) / 60).where(possible)
 
@@ -65,7 +67,7 @@ def _read(text: pd.Series) -> pd.DataFrame:
             "value": value,
             "parts": degrees.notna(),
             "letter": letter,
-            "whole": written["number"].str.extract(r"^([0-9]*)")[0].str.len().fillna(0),
+            "whole": point["number"].where(point["number"] >= 0, length["number"]),
             "decimals": decimals["number"].mask(found["exponent"].notna()),
             "step": steps.where(degrees.notna()),
             "comma": comma,

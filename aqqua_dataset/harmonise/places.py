@@ -117,10 +117,15 @@ def _any_water(row: int, longitude: Degrees, half: Degrees, lakes: bool) -> Mask
     """Whether one row of the mask has water between ``longitude - half`` and ``longitude + half``."""
     land, lake = (np.unpackbits(plane[row]) for plane in _planes())
     water = land == 0 if lakes else (land | lake) == 0
-    before = np.concatenate([[0], np.cumsum(np.tile(water, 3))])  # three times round, so that no reach leaves it
-    first = _COLUMNS + np.floor((longitude - half + 180) * _PER_DEGREE).astype(np.int64)
-    last = _COLUMNS + np.floor((longitude + half + 180) * _PER_DEGREE).astype(np.int64)
-    last = np.minimum(last, first + _COLUMNS - 1)
-    count = before[np.maximum(last, first) + 1] - before[first]
-    found: Mask = (half >= 0) & (count > 0)
+    before = np.concatenate([[0], np.cumsum(water, dtype=np.int64)])
+
+    def up_to(column: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Water cells west of a column, counted on round the globe."""
+        rounds, rest = np.divmod(column, _COLUMNS)
+        count: npt.NDArray[np.int64] = rounds * before[-1] + before[rest]
+        return count
+
+    first = np.floor((longitude - half + 180) * _PER_DEGREE).astype(np.int64)
+    last = np.floor((longitude + half + 180) * _PER_DEGREE).astype(np.int64)
+    found: Mask = (half >= 0) & (up_to(last + 1) > up_to(first))
     return found

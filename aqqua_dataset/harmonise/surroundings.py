@@ -19,14 +19,15 @@ def interpret(work: Work) -> None:
     where = pd.DataFrame({axis: work.columns[axis].to_numpy() for axis in ("latitude", "longitude")})
     group = where.groupby(list(where), sort=False, dropna=False).ngroup().to_numpy()
     distinct = where[~pd.Series(group).duplicated()]
-    around = _around(distinct["latitude"].to_numpy(), distinct["longitude"].to_numpy(), work.settings.longhurst)
+    positions = distinct["latitude"].to_numpy(), distinct["longitude"].to_numpy()
+    around = _around(*positions, work.settings.longhurst, declared.water_type == "marine")
     around = around.take(group).set_axis(work.rows.index)
 
     lake = around["surface"] == "lake"
     water = work.constant(declared.water_type)
     water = water.mask(lake & (water == "unknown") & ~around["salt"], "freshwater")
     work.flag("ON_LAND", around["dry"])
-    work.flag("ON_LAND_FAR", around["inland"] & (water == "marine"))
+    work.flag("ON_LAND_FAR", around["inland"])
     work.flag("IN_LAKE", lake)
     above_the_sea = (water == "freshwater") | (lake & (water == "unknown"))
     work.flag("LAKE_WITHOUT_ELEVATION", above_the_sea & (declared.water_surface_elevation_m is None))
@@ -36,10 +37,11 @@ def interpret(work: Work) -> None:
     work.columns["water_type"] = water
 
 
-def _around(latitude: places.Degrees, longitude: places.Degrees, path: str | None) -> pd.DataFrame:
+def _around(latitude: places.Degrees, longitude: places.Degrees, path: str | None, marine: bool) -> pd.DataFrame:
+    """What is known of each position; ``inland`` is asked for marine samples only."""
     code = places.surface(latitude, longitude)
     names = np.array([*places.SURFACES, None], dtype=object)  # the last stands for NOWHERE
-    inland = code == places.LAND
+    inland = (code == places.LAND) & marine
     far = threshold("G09.inland_km")
     inland[inland] = ~places.water_within(latitude[inland], longitude[inland], far, lakes=False)
     region = _regions(latitude, longitude, path)

@@ -244,7 +244,7 @@ def _readable(contribution: Contribution, at: _At) -> Iterator[Finding]:
         yield from _unit(at, ("declared", "column_units", column), unit, list(chain(*_units().values())))
     if declared.culture_origin is not None and declared.water_type != "culture":
         message = "expected with water_type culture only; it is not used"
-        yield at(("declared", "culture_origin"), "culture_origin_out_of_place", message, declared.water_type, "warning")
+        yield at(("declared", "culture_origin"), "culture_origin_out_of_place", message, declared.water_type)
     if source:
         yield from _source(source, at)
     for keys, rule, value, enumeration in (
