@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 
 from aqqua_dataset import schema
-from aqqua_dataset.harmonise.text import repair
 from aqqua_dataset.harmonise.work import Mask, Work
 
 #: Deployments in which the sample comes to the instrument; its date and depth say nothing of the instrument's own.
@@ -38,9 +37,8 @@ def interpret(work: Work) -> None:
     """Sets instrument_id, _family, _uri, _verbatim, platform and deployment_type."""
     declared = work.contribution.declared
     delivered = work.text("instrument")
-    spelled, _ = repair(delivered)
-    known = {v: instrument_id(v) for v in spelled.dropna().unique()}
-    found = spelled.map(known).astype("str").fillna(work.constant(instrument_id(declared.instrument)))
+    known = {v: instrument_id(v) for v in delivered.dropna().unique()}
+    found = delivered.map(known).astype("str").fillna(work.constant(instrument_id(declared.instrument)))
     verbatim = delivered.fillna(work.constant(declared.instrument))
     work.reject("instrument_missing", verbatim.isna())
     work.reject("instrument_unknown", verbatim.notna() & found.isna(), "instrument", verbatim)
