@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 
 from aqqua_dataset import schema
-from aqqua_dataset.harmonise.text import repair
 from aqqua_dataset.harmonise.work import Mask, Work
 
 #: Deployments in which the sample comes to the instrument; its date and depth say nothing of the instrument's own.
@@ -43,9 +42,8 @@ def interpret(work: Work) -> None:
     def named(spelling: str | None) -> str | None:
         return instrument_id(spelling) or (told.get(_key(spelling)) if spelling else None)
 
-    spelled, _ = repair(delivered)
-    known = {v: named(v) for v in spelled.dropna().unique()}
-    found = spelled.map(known).astype("str").fillna(work.constant(named(declared.instrument)))
+    known = {v: named(v) for v in delivered.dropna().unique()}
+    found = delivered.map(known).astype("str").fillna(work.constant(named(declared.instrument)))
     verbatim = delivered.fillna(work.constant(declared.instrument))
     work.reject("instrument_missing", verbatim.isna())
     work.reject("instrument_unknown", verbatim.notna() & found.isna(), "instrument", verbatim)

@@ -24,9 +24,9 @@ _FIRST_SURE_DAY = 61
 #: What pandas can't give a zone without an error lies far outside; such years are refused later.
 _SANE = (pd.Timestamp("1700-01-01"), pd.Timestamp("2200-01-01"))
 
-_OFFSET = r"(Z|[+-]\d{2}:?\d{2})$"
-_AFTER_CLOCK = r"(?<=\d) ?" + _OFFSET
-_CLOCK = r"[T ](\d{1,2})(?::?(\d{2})(?::?(\d{2})([.,]\d+)?)?)?"
+_OFFSET = r"(Z|[+-][0-9]{2}:?[0-9]{2})$"
+_AFTER_CLOCK = r"(?<=[0-9]) ?" + _OFFSET
+_CLOCK = r"[T ]([0-9]{1,2})(?::?([0-9]{2})(?::?([0-9]{2})([.,][0-9]+)?)?)?"
 _PRECISIONS = (
     ("%f", "ms"), ("%S", "s"), ("%T", "s"), ("%X", "s"), ("%c", "s"), ("%M", "minute"), ("%R", "minute"),
     ("%H", "hour"), ("%I", "hour"), ("%d", "day"), ("%e", "day"), ("%j", "day"), ("%D", "day"), ("%F", "day"),
@@ -161,7 +161,7 @@ def _of_iso(text: pd.Series) -> pd.DataFrame:
     offset = text.str.extract(_AFTER_CLOCK)[0].where(parts[0].notna())
     bare = text.mask(offset.notna(), text.str.replace(_AFTER_CLOCK, "", regex=True))
     first, name = _of_partial(text)
-    number = text.str.fullmatch(r"\d*\.\d*").eq(True)
+    number = text.str.fullmatch(r"[0-9]*\.[0-9]*").eq(True)
     local = pd.to_datetime(bare.mask(name.notna() | number), format="ISO8601", errors="coerce") - _shift(offset)
     told = pd.Series("day", text.index, dtype="str")
     for place, precision in enumerate(("hour", "minute", "s", "ms")):
@@ -171,8 +171,8 @@ def _of_iso(text: pd.Series) -> pd.DataFrame:
 
 def _of_day(text: pd.Series) -> pd.DataFrame:
     """Days of a date column; a midnight behind the day is what spreadsheets add."""
-    digits = text.str.extract(r"^(\d{4})(\d{2})(\d{2})(?:\.0+)?$")
-    parts = text.str.extract(r"^(\d{4})([-/.])(\d{1,2})\2(\d{1,2})(?:[T ]00:00(?::00(?:\.0+)?)?)?$")
+    digits = text.str.extract(r"^([0-9]{4})([0-9]{2})([0-9]{2})(?:\.0+)?$")
+    parts = text.str.extract(r"^([0-9]{4})([-/.])([0-9]{1,2})\2([0-9]{1,2})(?:[T ]00:00(?::00(?:\.0+)?)?)?$")
     written = parts[0].str.cat([parts[2].str.zfill(2), parts[3].str.zfill(2)])
     day = pd.to_datetime(written.fillna(digits[0].str.cat([digits[1], digits[2]])), format="%Y%m%d", errors="coerce")
     first, name = _of_partial(text)
@@ -182,7 +182,7 @@ def _of_day(text: pd.Series) -> pd.DataFrame:
 
 def _of_partial(text: pd.Series) -> tuple[pd.Series, pd.Series]:
     """The first day of what is only a year or a month, and which of both it is; null for everything else."""
-    parts = text.str.extract(r"^(\d{4})(?:[-/](\d{2}))?$")
+    parts = text.str.extract(r"^([0-9]{4})(?:[-/]([0-9]{2}))?$")
     first = pd.to_datetime(parts[0].str.cat(parts[1].fillna("01")), format="%Y%m", errors="coerce")
     name = parts[0].mask(parts[0].notna(), "year").mask(parts[1].notna(), "month").astype("str")
     return first.astype("datetime64[us]"), name
@@ -197,7 +197,9 @@ def _of_clock(time: pd.Series) -> pd.DataFrame:
     """Times of day in EcoTaxa's two forms; a float's .0 behind up to five digits is no fraction."""
     offset = time.str.extract(_AFTER_CLOCK)[0]
     bare = time.str.replace(_AFTER_CLOCK, "", regex=True)
-    parts = bare.str.extract(r"^(?:(\d{1,2}):(\d{2})(?::(\d{2})(\.\d+)?)?|(\d{6})(\.\d+)?|(\d{1,5})(?:\.0+)?)$")
+    parts = bare.str.extract(
+        r"^(?:([0-9]{1,2}):([0-9]{2})(?::([0-9]{2})(\.[0-9]+)?)?|([0-9]{6})(\.[0-9]+)?|([0-9]{1,5})(?:\.0+)?)$"
+    )
     colons = parts[0].str.pad(2, fillchar="0").str.cat([parts[1], parts[2].fillna("00")])
     padded = parts[6].str.pad(4, fillchar="0").str.pad(6, side="right", fillchar="0")
     digits = colons.fillna(parts[4]).fillna(padded)
@@ -212,7 +214,7 @@ def _of_clock(time: pd.Series) -> pd.DataFrame:
 
 def _shift(offset: pd.Series) -> pd.Series:
     """The offset from UTC as written; none where nothing is written."""
-    parts = offset.str.extract(r"([+-])(\d{2}):?(\d{2})")
+    parts = offset.str.extract(r"([+-])([0-9]{2}):?([0-9]{2})")
     minutes = (pd.to_numeric(parts[1]) * 60 + pd.to_numeric(parts[2])).fillna(0)
     return pd.to_timedelta(minutes.where(parts[0] != "-", -minutes), unit="min")
 

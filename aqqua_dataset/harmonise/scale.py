@@ -151,7 +151,7 @@ def _from_column(work: Work, candidate: Candidate) -> pd.DataFrame:
             found = found.mask(here, _scales(work, text, numbers.where(here), unit, "declared_column"))
             work.flag("NUMBER_WITH_UNIT", here)
         else:
-            unreadable |= np.asarray(here, dtype=bool)
+            unreadable = unreadable | np.asarray(here, dtype=bool)
     found["reason"] = found["reason"].mask(unreadable, "pixel_size_invalid")
     found["column"] = work.constant(candidate.column).where(found["text"].notna())
     return found

@@ -17,15 +17,15 @@ _BROKEN = re.compile("[ÃÂâ\ufffd]")
 _LOST = "\ufffd"
 _MOST_ROUNDS = 3  # times that a text may have been decoded wrongly
 
-_NUMBER_AND_UNIT = r"^([-+]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][-+]?\d+)?)[ _]*([^\W\d_].*)$"
+_NUMBER_AND_UNIT = r"^([-+]?(?:[0-9]+[.,]?[0-9]*|[.,][0-9]+)(?:[eE][-+]?[0-9]+)?)[ _]*([^\W0-9_].*)$"
 
 _MONTH = "jan|feb|mar|mär|apr|may|mai|jun|jul|aug|sep|oct|okt|nov|dec|dez"
 #: What spreadsheets make of ids: 1.23E+05; 3-Jan and Jan-21; a midnight behind a date; a day count as 45096.2208333.
 _SPREADSHEET = (
-    r"^\d(?:[.,]\d+)?E\+\d+$"
-    rf"|^\d{{1,2}}[-. ](?:{_MONTH})\.?(?:[-. ]\d{{2,4}})?$|^(?:{_MONTH})[-. ]\d{{2}}$"
-    r"|\d{4}-\d{2}-\d{2}[ T]00:00:00"
-    r"|(?:^|[^\d.])[1-6]\d{4}\.\d{6,}(?:\D|$)"
+    r"^[0-9](?:[.,][0-9]+)?E\+[0-9]+$"
+    rf"|^[0-9]{{1,2}}[-. ](?:{_MONTH})\.?(?:[-. ][0-9]{{2,4}})?$|^(?:{_MONTH})[-. ][0-9]{{2}}$"
+    r"|[0-9]{4}-[0-9]{2}-[0-9]{2}[ T]00:00:00"
+    r"|(?:^|[^0-9.])[1-6][0-9]{4}\.[0-9]{6,}(?:\D|$)"
 )
 
 

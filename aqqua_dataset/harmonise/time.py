@@ -13,9 +13,9 @@ from aqqua_dataset.harmonise import instrument, moments
 from aqqua_dataset.harmonise.work import Candidate, Mask, Work
 from aqqua_dataset.quality.thresholds import threshold
 
-_DAY_MONTH = r"^(\d{1,2})([/.-])(\d{1,2})\2(?:\d{4}|\d{2})(?:\D.*)?$"
-_DAY_COUNT = r"[1-7]\d{4}(?:\.\d+)?"  # 1927 to 2119 in the usual count
-_DAY_FRACTION = r"0?\.\d*[1-9]\d*"
+_DAY_MONTH = r"^([0-9]{1,2})([/.-])([0-9]{1,2})\2(?:[0-9]{4}|[0-9]{2})(?:\D.*)?$"
+_DAY_COUNT = r"[1-7][0-9]{4}(?:\.[0-9]+)?"  # 1927 to 2119 in the usual count
+_DAY_FRACTION = r"0?\.[0-9]*[1-9][0-9]*"
 _DAY_NIGHT = {
     "day": "day", "d": "day", "jour": "day", "tag": "day", "night": "night", "n": "night", "nuit": "night",
     "nacht": "night",

@@ -11,14 +11,19 @@ import duckdb
 import pandas as pd
 
 from aqqua_dataset import schema
-from aqqua_dataset.quality import image_rules, position_rules
+from aqqua_dataset.quality import image_rules, label_rules, position_rules, time_depth_rules
 from aqqua_dataset.quality.rules import Rule
 from aqqua_dataset.quality.thresholds import LEVELS
 from aqqua_dataset.registry.models import Contribution
 from aqqua_dataset.warehouse import Warehouse
 
 #: Flag -> the rule that raises it.
-RULES: dict[str, Rule] = {**image_rules.RULES, **position_rules.RULES}
+RULES: dict[str, Rule] = {
+    **image_rules.RULES,
+    **position_rules.RULES,
+    **time_depth_rules.RULES,
+    **label_rules.RULES,
+}
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from itertools import islice
 import pandas as pd
 
 from aqqua_dataset import schema
+from aqqua_dataset.harmonise.text import repaired
 from aqqua_dataset.sources import IMAGE_ENDINGS, tables, text
 from aqqua_dataset.transfer.delivery import DeliveredFile, Delivery
 
@@ -29,6 +30,7 @@ _UNITS = (
     (r"\bl\b|_l\b|lit(er|re)", "L"), (r"\[m\]|\(m\)|_m\b|\bm\b", "m"),
 )  # fmt: skip
 _TIMES = ("%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%Y%m%d%H%M%S", "%Y%m%d_%H%M%S", "%Y%m%dT%H%M%S", "%Y-%m-%d_%H-%M-%S")
+_MOMENTS = ("datetime", "datetime_end", "event_start", "event_end", "processing_date")
 _SLASHED = ("%d/%m/%Y", "%m/%d/%Y")
 
 
@@ -148,19 +150,25 @@ def _is_unique(values: pd.Series) -> bool:
     return len(values) > 0 and bool(values.is_unique)
 
 
-_CHECKS: dict[str, Callable[[pd.Series], bool]] = {
-    "object_id": lambda values: bool(values.nunique() >= _ENOUGH * len(values)) if len(values) else False,
-    "datetime": lambda values: _is_time(values) and bool((values.str.len() > 8).mean() >= _ENOUGH),
-    "date": lambda values: bool(values.str.contains(r"\d{2}", regex=True).mean() >= _ENOUGH) if len(values) else False,
-    "time": lambda values: bool(values.str.fullmatch(r"[\d:.]+").mean() >= _ENOUGH) if len(values) else False,
-    "latitude": _is_position(90),
-    "longitude": _is_position(360),
-    "image_rank": _within(0, 1000),
-    "pixel_size": _within(1e-9, 1e6),
-} | {
-    name: _within(-12_000, 1e9)
-    for name in ("depth", "depth_min", "depth_max", "pressure", "imaged_volume", "sampled_volume")
-}
+_CHECKS: dict[str, Callable[[pd.Series], bool]] = (
+    {
+        "object_id": lambda values: bool(values.nunique() >= _ENOUGH * len(values)) if len(values) else False,
+        "datetime": lambda values: _is_time(values) and bool((values.str.len() > 8).mean() >= _ENOUGH),
+        "date": lambda values: (
+            bool(values.str.contains(r"\d{2}", regex=True).mean() >= _ENOUGH) if len(values) else False
+        ),
+        "time": lambda values: bool(values.str.fullmatch(r"[\d:.]+").mean() >= _ENOUGH) if len(values) else False,
+        "latitude": _is_position(90),
+        "longitude": _is_position(360),
+        "image_rank": _within(0, 1000),
+        "pixel_size": _within(1e-9, 1e6),
+    }
+    | dict.fromkeys(_MOMENTS[1:], _is_time)
+    | {
+        name: _within(-12_000, 1e9)
+        for name in ("depth", "bottom_depth", "depth_min", "depth_max", "pressure", "imaged_volume", "sampled_volume")
+    }
+)
 
 
 def _time_format(values: pd.Series) -> str | None:
@@ -184,7 +192,8 @@ def _unit(name: str, column: str) -> str | None:
     allowed = schema.vocabulary("inputs.csv").set_index("input").loc[name, "units"].split("|")
     if allowed == [""] or name in ("latitude", "longitude", "label_id"):
         return None
-    return next((u for p, u in _UNITS if u in allowed and re.search(p, column.casefold())), "?")
+    plain = repaired(column).casefold().replace("\u03bc", "\u00b5")  # folding makes the micro sign a Greek letter
+    return next((u for p, u in _UNITS if u in allowed and re.search(p, plain)), "?")
 
 
 def _mapping_lines(sample: pd.DataFrame, chosen: dict[str, str], indent: str) -> Iterator[str]:
@@ -193,7 +202,7 @@ def _mapping_lines(sample: pd.DataFrame, chosen: dict[str, str], indent: str) ->
         parts = [f"column: {_quoted(column)}"]
         if unit := _unit(name, column):
             parts.append(f"unit: {_quoted(unit)}")
-        if name == "datetime" and (pattern := _time_format(values)):
+        if name in _MOMENTS and (pattern := _time_format(values)):
             parts.append(f"format: {_quoted(pattern)}")
         yield f"{indent}{name}: {{{', '.join(parts)}}}  # {_examples(values)}"
 
