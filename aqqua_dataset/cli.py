@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aqqua_dataset.cli_labels import add_commands
 from aqqua_dataset.compute import open_executor
 from aqqua_dataset.config import Config
 from aqqua_dataset.findings import Finding, Refused, has_errors, worst_first
@@ -84,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("image_id")
     show.add_argument("--release", help="folder of the release; default: the newest")
     show.add_argument("--output", type=Path, help="file to write; default: <image_id>.png or .jpg here")
+    add_commands(commands, add)
     add("ledger", _ledger, "count every contribution from declared to published")
     add("docs", _docs, "write docs/data-dictionary.md again from schemas/")
     dev = add("dev", _dev, "start the Dagster UI")

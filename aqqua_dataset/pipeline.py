@@ -22,7 +22,8 @@ from aqqua_dataset.findings import Finding
 from aqqua_dataset.harmonise.rows import harmonise
 from aqqua_dataset.harmonise.supplement import supplement
 from aqqua_dataset.images import pack
-from aqqua_dataset.registry.models import AUTO, Contribution, Registry, Settings, Source
+from aqqua_dataset.labels import answers, taxonomy
+from aqqua_dataset.registry.models import AUTO, Contribution, LabelAnswer, Registry, Settings, Source
 from aqqua_dataset.sources import READERS, Report
 from aqqua_dataset.sources.identify import Fit, fitting
 from aqqua_dataset.sources.joins import write_join, write_nothing
@@ -35,7 +36,7 @@ log = logging.getLogger(__name__)
 Stage = Literal["rows", "core", "images"]
 
 #: Raise a stage's version when its results change for unchanged inputs: it then runs again everywhere.
-VERSIONS: dict[Stage, int] = {"rows": 2, "core": 2, "images": 2}
+VERSIONS: dict[Stage, int] = {"rows": 2, "core": 3, "images": 2}
 
 _READ_LATER = {"joins", "folders"}  # they don't change the rows, so a new one needs no second reading
 
@@ -151,6 +152,7 @@ class CoreTask:
     rows_folder: str
     folder: str
     part: int
+    answers: tuple[LabelAnswer, ...] = ()
 
 
 def harmonise_part(task: CoreTask) -> tuple[int, int, dict[str, int]]:
@@ -159,7 +161,7 @@ def harmonise_part(task: CoreTask) -> tuple[int, int, dict[str, int]]:
     without: dict[str, int] = {}
     if task.contribution.source is not None:
         rows, without = supplement(task.warehouse, task.folder, rows, task.contribution.source)
-    result = harmonise(rows, task.contribution, task.settings)
+    result = harmonise(rows, task.contribution, task.settings, task.answers)
     quarantine = f"{task.folder}/rejected-{task.part:05d}.parquet"
     task.warehouse.write_parquet(quarantine, result.quarantine, schema.arrow("quarantine"))
     task.warehouse.write_parquet(f"{task.folder}/core-{task.part:05d}.parquet", result.core, schema.arrow("core"))
@@ -176,7 +178,12 @@ def harmonise_rows(collection: Collection, contribution_id: str, executor: Execu
     settings = collection.registry.settings
     source = contribution.source.model_copy(update={"format": rows["format"]})
     contribution = contribution.model_copy(update={"source": source})
-    told = (contribution.declared.model_dump_json(), source.model_dump_json(), _join_stamps(collection, source))
+    schemes = ("ecotaxa", contribution_id)
+    labels = tuple(answers.relevant(collection.registry.labels, schemes).values())
+    told = (
+        contribution.declared.model_dump_json(), source.model_dump_json(), _join_stamps(collection, source),
+        taxonomy.fingerprint(settings.taxonomy), answers.fingerprint(labels, schemes),
+    )  # fmt: skip
     key = _key("core", rows["key"], *told, schema.fingerprint(), settings.release_date.isoformat())
     if report := _unchanged(collection, contribution_id, "core", key):
         return report
@@ -184,7 +191,7 @@ def harmonise_rows(collection: Collection, contribution_id: str, executor: Execu
     findings: list[Finding] = []
     _write_joins(collection, source, folder, lambda f: findings.append(replace(f, contribution=contribution_id)))
     tasks = [
-        CoreTask(collection.warehouse, contribution, settings, rows["folder"], folder, part)
+        CoreTask(collection.warehouse, contribution, settings, rows["folder"], folder, part, labels)
         for part in range(len(rows["parts"]))
     ]
     usable = rejected = 0

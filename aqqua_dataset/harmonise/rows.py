@@ -10,7 +10,7 @@ import pyarrow as pa
 from aqqua_dataset import schema
 from aqqua_dataset.harmonise import depth, instrument, label, position, scale, time, volume
 from aqqua_dataset.harmonise.work import Work
-from aqqua_dataset.registry.models import Contribution, Settings
+from aqqua_dataset.registry.models import Contribution, LabelAnswer, Settings
 
 _LEVEL = {"note": 1, "suspect": 3, "fail": 4}
 
@@ -23,9 +23,11 @@ class Harmonised:
     quarantine: pa.Table
 
 
-def harmonise(rows: pd.DataFrame, contribution: Contribution, settings: Settings) -> Harmonised:
-    """Interprets rows as ``sources.rows.load_rows`` gives them; keeps their order."""
-    work = Work(rows, contribution, settings)
+def harmonise(
+    rows: pd.DataFrame, contribution: Contribution, settings: Settings, answers: tuple[LabelAnswer, ...] = ()
+) -> Harmonised:  # fmt: skip
+    """Interprets rows as ``sources.rows.load_rows`` gives them, and labels as people answered; keeps their order."""
+    work = Work(rows, contribution, settings, answers=answers)
     for reason in rows["aqqua_reject"].dropna().unique():
         work.reject(reason, rows["aqqua_reject"] == reason, "", rows["aqqua_value"])
     _identity(work)

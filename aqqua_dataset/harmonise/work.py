@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from aqqua_dataset import schema
-from aqqua_dataset.registry.models import Column, Contribution, Settings
+from aqqua_dataset.registry.models import Column, Contribution, LabelAnswer, Settings
 
 Mask = npt.NDArray[np.bool_]
 
@@ -52,6 +52,7 @@ class Work:
     columns: dict[str, Any] = field(default_factory=dict)
     flags: dict[str, Mask] = field(default_factory=dict)
     rejects: list[Reject] = field(default_factory=list)
+    answers: tuple[LabelAnswer, ...] = ()
 
     def flag(self, name: str, mask: pd.Series | Mask) -> None:
         """Raises a flag (vocabularies/flags.csv) on the rows of the mask."""

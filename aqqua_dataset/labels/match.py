@@ -181,7 +181,7 @@ class _Resolver:
         for above in names_above(self.label.text):
             if (coarser := self._lookup(above, hints, empty)).aphia_id:
                 return replace(coarser, how="parent_only")
-        return self._by_what_is_above(empty) or empty
+        return self._by_what_is_above(empty) or found
 
     def _is_written(self, name: str) -> bool:
         squeezed = normal(self.label.text.replace("_", " ").replace("-", " "))
@@ -190,6 +190,11 @@ class _Resolver:
     def _lookup(self, name: str, hints: Sequence[str], empty: Match) -> Match:
         """A name among the taxa; homonyms are told apart by the hints or left open."""
         candidates = self._candidates(name)
+        living = [c for c in candidates if not c[0].is_extinct]
+        if candidates and not living:
+            # No camera has seen it: the name's living namesake is missing from the snapshot.
+            return replace(empty, is_extinct=True)
+        candidates = living
         fitting = [c for c in candidates if not self._contradicted(c[0], name, hints)]
         if candidates and not fitting:
             return replace(empty, conflict=True)
@@ -213,8 +218,8 @@ class _Resolver:
         if (synonym := self.taxonomy.synonym(name)) and normal(synonym) != normal(name):
             return [(taxon, None, "synonym") for taxon, _, _ in self._candidates(synonym)]
         for target in self.taxonomy.renamed(name):
-            taxon = self.taxonomy.by_id(target.aphia_id) if target.aphia_id else None
-            if taxon is not None and (accepted := self.taxonomy.accepted(taxon)):
+            named = self.taxonomy.by_id(target.aphia_id) if target.aphia_id else None
+            if named is not None and (accepted := self.taxonomy.accepted(named)):
                 found[accepted.aphia_id] = (accepted, None, "synonym")
         return list(found.values())
 

@@ -66,7 +66,7 @@ class Taxonomy:
             ValueError: the folder holds no snapshot.
         """
         about = read_about(folder)
-        self._connection = duckdb.connect()
+        self._connection = duckdb.connect(config={"threads": 1})
         for name, path in _files(folder).items():
             # A small table is held in memory, a big one stays where it is.
             kind, reader = ("view", "read_parquet('{}')") if folder else ("table", "read_csv('{}', all_varchar=true)")
@@ -78,14 +78,11 @@ class Taxonomy:
         self._ids: dict[int, Taxon | None] = {}
         self._classes: dict[str, EcoTaxon | None] = {}
         self._renamed: dict[str, tuple[EcoTaxon, ...]] = {}
+        self._synonyms: dict[str, str] = {}
+        self._same: dict[str, str] = {}
         table = schema.vocabulary("taxon_synonyms.csv")
-        same = table["kind"] == "same_group"
-        self._synonyms = dict(zip(table["name"].str.lower(), table["accepted_name"], strict=True))
-        for name in table.loc[same, "name"]:
-            del self._synonyms[name.lower()]
-        self._same = dict(
-            zip(table.loc[same, "name"].str.lower(), table.loc[same, "accepted_name"].str.lower(), strict=True)
-        )
+        for name, accepted, kind in table[["name", "accepted_name", "kind"]].to_numpy():
+            (self._same if kind == "same_group" else self._synonyms)[normal(name)] = accepted
 
     def prepare(self, names: Iterable[str], ecotaxa_ids: Iterable[str]) -> None:
         """Looks many names and ids up at once, so that each later question is answered from memory."""
