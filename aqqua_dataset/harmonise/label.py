@@ -57,7 +57,7 @@ def interpret(work: Work) -> None:
 
 
 def _is_ecotaxa(work: Work) -> bool:
-    """Whether the labels are EcoTaxa's classes: by their id's class list, or by the column that EcoTaxa calls them by."""
+    """Whether the labels are EcoTaxa's classes: by their id's class list, or by EcoTaxa's name for the column."""
     names = [c.column for c in work.candidates("label")]
     listed = any(c.unit == "ecotaxa" for c in work.candidates("label_id"))
     return listed or names[:1] == ["object_annotation_category"]
