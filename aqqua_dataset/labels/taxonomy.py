@@ -7,12 +7,13 @@ DuckDB, so that the full WoRMS costs no memory; what was found once is remembere
 import functools
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from aqqua_dataset import schema
 
@@ -66,12 +67,7 @@ class Taxonomy:
             ValueError: the folder holds no snapshot.
         """
         about = read_about(folder)
-        self._connection = duckdb.connect(config={"threads": 1})
-        for name, path in _files(folder).items():
-            # A small table is held in memory, a big one stays where it is.
-            kind, reader = ("view", "read_parquet('{}')") if folder else ("table", "read_csv('{}', all_varchar=true)")
-            quoted = str(path).replace("'", "''")
-            self._connection.execute(f"create {kind} {name} as select * from {reader.format(quoted)}")
+        self._tables = _tables(folder)
         self.date: str = about["date"]
         self.sources: tuple[str, ...] = tuple(about["sources"])
         self._names: dict[str, tuple[Taxon, ...]] = {}
@@ -187,10 +183,18 @@ class Taxonomy:
             self._classes |= dict.fromkeys(missing)
             self._classes |= {c.id: c for c in map(_class, self._rows(_WITH_THOSE_ABOVE, missing))}
 
-    def _rows(self, query: str, values: list[Any]) -> Iterator[dict[str, Any]]:
-        cursor = self._connection.cursor().execute(query, [values])
-        names = [d[0] for d in cursor.description or ()]
-        return (dict(zip(names, row, strict=True)) for row in cursor.fetchall())
+    def _rows(self, query: str, values: list[Any]) -> list[dict[str, Any]]:
+        # Opened for each question: a connection that lives until the process ends makes DuckDB complain.
+        with duckdb.connect(config={"threads": 1}) as connection:
+            for name, held in self._tables.items():
+                if isinstance(held, pa.Table):
+                    connection.register(name, held)
+                else:
+                    quoted = str(held).replace("'", "''")
+                    connection.execute(f"create view {name} as select * from read_parquet('{quoted}')")
+            cursor = connection.execute(query, [values])
+            names = [d[0] for d in cursor.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 _WITH_THOSE_ABOVE = """with recursive classes as (select cast(ecotaxa_id as varchar) as key, * from ecotaxa),
@@ -206,11 +210,17 @@ def normal(name: str) -> str:
     return " ".join(name.split()).lower()
 
 
-def _files(folder: Path | None) -> dict[str, Path]:
+def _stored(folder: Path | None) -> list[Path]:
+    """The files of a snapshot's tables; none for the bundled one."""
+    return [] if folder is None else [folder / "taxa.parquet", folder / "ecotaxa.parquet"]
+
+
+def _tables(folder: Path | None) -> dict[str, Path | pa.Table]:
+    """The tables of a snapshot: the bundled ones are small and held in memory, others stay where they are."""
     if folder is not None:
-        return {"taxa": folder / "taxa.parquet", "ecotaxa": folder / "ecotaxa.parquet"}
-    place = schema.folder() / "vocabularies"
-    return {"taxa": place / "taxa.csv", "ecotaxa": place / "ecotaxa_taxonomy_2026-01.csv"}
+        return {path.stem: path for path in _stored(folder)}
+    bundled = {"taxa": "taxa.csv", "ecotaxa": "ecotaxa_taxonomy_2026-01.csv"}
+    return {name: pa.Table.from_pandas(schema.vocabulary(file)) for name, file in bundled.items()}
 
 
 def _taxon(row: dict[str, Any]) -> Taxon:
@@ -248,7 +258,7 @@ def read_about(folder: Path | None) -> dict[str, Any]:
         about: dict[str, Any] = json.loads((place / SNAPSHOT).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ValueError(f"no taxonomy snapshot in {place}: {SNAPSHOT} is missing or unreadable") from error
-    missing = [name.name for name in _files(folder).values() if not name.is_file()]
+    missing = [path.name for path in _stored(folder) if not path.is_file()]
     if missing or not {"date", "sources"} <= about.keys():
         raise ValueError(f"the taxonomy snapshot in {place} isn't whole: {', '.join(missing) or SNAPSHOT}")
     return about
@@ -266,7 +276,7 @@ def fingerprint(folder: str | None) -> str:
     if folder is None:
         return schema.fingerprint()
     digest = hashlib.sha256()
-    for path in [Path(folder) / SNAPSHOT, *_files(Path(folder)).values()]:
+    for path in [Path(folder) / SNAPSHOT, *_stored(Path(folder))]:
         with path.open("rb") as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()
