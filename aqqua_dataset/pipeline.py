@@ -23,8 +23,9 @@ from aqqua_dataset.harmonise import longhurst
 from aqqua_dataset.harmonise.rows import harmonise
 from aqqua_dataset.harmonise.supplement import supplement
 from aqqua_dataset.images import pack
+from aqqua_dataset.labels import answers, taxonomy
 from aqqua_dataset.quality.stage import Parts, write_quality
-from aqqua_dataset.registry.models import AUTO, Contribution, Registry, Settings, Source
+from aqqua_dataset.registry.models import AUTO, Contribution, LabelAnswer, Registry, Settings, Source
 from aqqua_dataset.sources import READERS, Report
 from aqqua_dataset.sources.identify import Fit, fitting
 from aqqua_dataset.sources.joins import write_join, write_nothing
@@ -153,6 +154,7 @@ class CoreTask:
     rows_folder: str
     folder: str
     part: int
+    answers: tuple[LabelAnswer, ...] = ()
 
 
 def harmonise_part(task: CoreTask) -> tuple[int, int, dict[str, int]]:
@@ -161,7 +163,7 @@ def harmonise_part(task: CoreTask) -> tuple[int, int, dict[str, int]]:
     without: dict[str, int] = {}
     if task.contribution.source is not None:
         rows, without = supplement(task.warehouse, task.folder, rows, task.contribution.source)
-    result = harmonise(rows, task.contribution, task.settings)
+    result = harmonise(rows, task.contribution, task.settings, task.answers)
     quarantine = f"{task.folder}/rejected-{task.part:05d}.parquet"
     task.warehouse.write_parquet(quarantine, result.quarantine, schema.arrow("quarantine"))
     task.warehouse.write_parquet(core_path(task.folder, task.part), result.core, schema.arrow("core"))
@@ -178,10 +180,13 @@ def harmonise_rows(collection: Collection, contribution_id: str, executor: Execu
     settings = collection.registry.settings
     source = contribution.source.model_copy(update={"format": rows["format"]})
     contribution = contribution.model_copy(update={"source": source})
+    schemes = ("ecotaxa", contribution_id)
+    labels = tuple(answers.relevant(collection.registry.labels, schemes).values())
     aliases = json.dumps({a.spelling: a.instrument_id for a in settings.instrument_aliases}, sort_keys=True)
     told = (
         contribution.declared.model_dump_json(), source.model_dump_json(), _join_stamps(collection, source), aliases,
-        longhurst.stamp(settings.longhurst),
+        longhurst.stamp(settings.longhurst), taxonomy.fingerprint(settings.taxonomy),
+        answers.fingerprint(labels, schemes),
     )  # fmt: skip
     key = _key("core", rows["key"], *told, schema.fingerprint(), settings.release_date.isoformat())
     if report := _unchanged(collection, contribution_id, "core", key):
@@ -191,7 +196,7 @@ def harmonise_rows(collection: Collection, contribution_id: str, executor: Execu
     _write_joins(collection, source, folder, lambda f: findings.append(replace(f, contribution=contribution_id)))
     findings += _provinces_problem(settings, contribution_id)
     tasks = [
-        CoreTask(collection.warehouse, contribution, settings, rows["folder"], folder, part)
+        CoreTask(collection.warehouse, contribution, settings, rows["folder"], folder, part, labels)
         for part in range(len(rows["parts"]))
     ]
     usable = rejected = 0

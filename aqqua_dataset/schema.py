@@ -26,12 +26,12 @@ _TERMS = {
 
 _ARROW = {
     "string": pa.string(),
+    "bool": pa.bool_(),
     "int8": pa.int8(),
     "int32": pa.int32(),
     "int64": pa.int64(),
     "float64": pa.float64(),
     "date32": pa.date32(),
-    "bool": pa.bool_(),
     "timestamp[ms, UTC]": pa.timestamp("ms", tz="UTC"),
     "list<string>": pa.list_(pa.string()),
 }
@@ -140,6 +140,9 @@ def _values(spec: dict[str, str]) -> dict[str, str]:
     if "vocabulary" not in spec:
         return spec
     table = vocabulary(spec["vocabulary"])
+    if "words_of" in spec:
+        told = table[table["field"].isin(spec["words_of"].split("|"))]
+        return {str(value): "in labels: " + ", ".join(words) for value, words in told.groupby("value")["token"]}
     meaning = next(c for c in table.columns if c in ("display_name", "meaning", "action"))
     return dict(zip(table[spec["key"]], table[meaning], strict=True))
 
@@ -204,7 +207,7 @@ def _checks(field: Field) -> list["pandera.Check"]:
         checks.append(pandera.Check.ge(bound(field.min)))
     if field.max is not None:
         checks.append(pandera.Check.le(bound(field.max)))
-    if field.enum is not None:
+    if field.enum is not None and not field.type.startswith("list"):
         checks.append(pandera.Check.isin(list(enumerations()[field.enum])))
     if field.pattern is not None:
         checks.append(pandera.Check.str_matches(field.pattern))

@@ -264,12 +264,12 @@ def test_labels_are_flagged_and_never_refused(
     assert set(row["qc_flags"]) - {"TZ_ASSUMED"} == flags
 
 
-def test_taxa_come_from_the_id_map_only() -> None:
+def test_taxa_come_from_the_id_map_or_an_exact_name() -> None:
     [row] = interpret(object_annotation_category="Copepoda<Multicrustacea", object_annotation_category_id="25828",
                       object_annotation_status="validated").core.to_pylist()  # fmt: skip
     assert (row["taxon_name"], row["aphia_id"], row["taxon_match"]) == ("Copepoda", 1080, "id_map")
     [named] = interpret(object_annotation_category="Copepoda", object_annotation_status="V").core.to_pylist()
-    assert (named["taxon_name"], named["taxon_match"]) == (None, "none")
+    assert (named["taxon_name"], named["taxon_match"]) == ("Copepoda", "exact")
 
 
 def test_a_row_names_all_its_reasons() -> None:

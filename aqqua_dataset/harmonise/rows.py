@@ -23,7 +23,7 @@ from aqqua_dataset.harmonise import (
 from aqqua_dataset.harmonise.text import repair, spreadsheet_damage
 from aqqua_dataset.harmonise.work import Work
 from aqqua_dataset.quality.thresholds import LEVELS
-from aqqua_dataset.registry.models import Contribution, Settings
+from aqqua_dataset.registry.models import Contribution, LabelAnswer, Settings
 
 #: Columns that hold delivered words, and those that hold ids people give.
 _TEXTS = (
@@ -45,18 +45,22 @@ class Harmonised:
     quarantine: pa.Table
 
 
-def harmonise(rows: pd.DataFrame, contribution: Contribution, settings: Settings) -> Harmonised:
-    """Interprets rows as ``sources.rows.load_rows`` gives them; keeps their order."""
-    work = interpreted(rows, contribution, settings)
+def harmonise(
+    rows: pd.DataFrame, contribution: Contribution, settings: Settings, answers: tuple[LabelAnswer, ...] = ()
+) -> Harmonised:  # fmt: skip
+    """Interprets rows as ``sources.rows.load_rows`` gives them, and labels as people answered; keeps their order."""
+    work = interpreted(rows, contribution, settings, answers)
     quarantine = _quarantine(work)
     usable = ~rows["aqqua_image_id"].isin(quarantine["image_id"])
     core, broken = _validated(pd.DataFrame(work.columns)[usable], work)
     return Harmonised(core, to_arrow(pd.concat([quarantine, broken]), "quarantine"))
 
 
-def interpreted(rows: pd.DataFrame, contribution: Contribution, settings: Settings) -> Work:
+def interpreted(
+    rows: pd.DataFrame, contribution: Contribution, settings: Settings, answers: tuple[LabelAnswer, ...] = ()
+) -> Work:  # fmt: skip
     """The rows with what every interpreter made of them; rejected rows have their columns too."""
-    work = Work(rows, contribution, settings)
+    work = Work(rows, contribution, settings, answers=answers)
     for reason in rows["aqqua_reject"].dropna().unique():
         work.reject(reason, rows["aqqua_reject"] == reason, "", rows["aqqua_value"])
     _identity(work)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from aqqua_dataset import schema
 from aqqua_dataset.harmonise.text import split_unit
-from aqqua_dataset.registry.models import Column, Contribution, Settings
+from aqqua_dataset.registry.models import Column, Contribution, LabelAnswer, Settings
 
 Mask = npt.NDArray[np.bool_]
 
@@ -55,6 +55,7 @@ class Work:
     columns: dict[str, Any] = field(default_factory=dict)
     flags: dict[str, Mask] = field(default_factory=dict)
     rejects: list[Reject] = field(default_factory=list)
+    answers: tuple[LabelAnswer, ...] = ()
     _texts: dict[str, pd.Series] = field(default_factory=dict)
 
     def flag(self, name: str, mask: pd.Series | Mask) -> None:

@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 
 from aqqua_dataset.findings import Finding
 from aqqua_dataset.registry.check import CONTACTS, UNREADABLE, Lines, check_registry, nearest_line
+from aqqua_dataset.registry.labels import load_answers, with_taxonomy
 from aqqua_dataset.registry.models import Contact, Contribution, Institution, Person, Record, Registry, Settings
 
 R = TypeVar("R", bound=Record)
@@ -67,9 +68,15 @@ def load_registry(folder: Path) -> tuple[Registry | None, list[Finding]]:
         return None, files.findings
     if settings.longhurst is not None:
         settings = settings.model_copy(update={"longhurst": str((folder / settings.longhurst).absolute())})
+    settings, wrong = with_taxonomy(settings, folder)
+    files.findings += wrong
+    if settings is None:
+        return None, files.findings
+    labels, wrong = load_answers(folder, people)
+    files.findings += wrong
     registry = Registry(
-        settings=settings, people=people, institutions=institutions, contributions=contributions
-    )  # fmt: skip
+        settings=settings, people=people, institutions=institutions, contributions=contributions, labels=labels
+    )
     found = check_registry(registry, files.lines, contacts)
     unreadable = {f.contribution for f in found if f.rule in UNREADABLE}
     usable = {name: c for name, c in contributions.items() if name not in unreadable}

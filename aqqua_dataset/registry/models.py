@@ -334,6 +334,7 @@ class Settings(Record):
 
     ``longhurst`` is a file with the polygons of Longhurst's provinces (see ``harmonise.longhurst``), from the
     registry's folder on; without it the region is left open.
+    ``taxonomy`` is the folder of a taxonomy snapshot, relative to the registry; the bundled one when left out.
     """
 
     release_date: dt.date
@@ -345,6 +346,31 @@ class Settings(Record):
     interim_terms: Annotated[tuple[InterimTerm, ...], Field(min_length=1)]
     instrument_aliases: tuple[InstrumentAlias, ...] = ()
     longhurst: Text | None = None
+    taxonomy: Text | None = None
+
+
+class LabelAnswer(Record):
+    """What one label means, as a person decided: one row of ``labels.csv``.
+
+    Attributes:
+        scheme: class list the answer holds for, as in the column label_scheme; "" for any.
+        label_verbatim: the label as delivered; the id of its class where only that was delivered.
+        label_kind: a value of the enumeration label_kind.
+        taxon_name: accepted name, where there is one.
+        aphia_id: its AphiaID.
+        reviewed_by: id of the person who decided.
+        reviewed_on: the day.
+        why: what the decision rests on.
+    """
+
+    scheme: str = ""
+    label_verbatim: Text
+    label_kind: Text
+    taxon_name: Text | None = None
+    aphia_id: Annotated[int, Field(ge=1)] | None = None
+    reviewed_by: Slug
+    reviewed_on: dt.date
+    why: Text
 
 
 class Contact(Record):
@@ -362,6 +388,7 @@ class Registry(Record):
     people: dict[str, Person]
     institutions: dict[str, Institution]
     contributions: dict[str, Contribution]
+    labels: tuple[LabelAnswer, ...] = ()
 
     def missing_mandatory(self, contribution: Contribution) -> list[str]:
         """Ids of the mandatory permissions this contribution lacks; empty means intake is allowed."""
