@@ -187,6 +187,7 @@ def test_a_fossil_is_not_taken_by_its_name_and_named_as_the_reason(hostile: Taxo
         ("Acantharea", "", "11762", ("Acantharia", 586732, 586732, "class", "id_map")),
         ("dead<Copepoda", "", "84964", ("Copepoda", 1080, 1080, "class", "exact")),
         ("", "", "84964", ("Copepoda", 1080, 1080, "class", "exact")),
+        ("small<egg", "", "92731", ("Actinopterygii", 10194, 10194, "gigaclass", "parent_only")),
         ("pluteus", "", "84999", ("Ophiuroidea", 123084, 123084, "class", "parent_only")),
         ("Copepoda__25828", "", "", ("Copepoda", 1080, 1080, "class", "id_map")),
         ("Copepoda", "", "no-such-id", ("Copepoda", 1080, 1080, "class", "exact")),
@@ -220,6 +221,7 @@ def test_taxa(label: str, hierarchy: str, identity: str, expected: tuple[object,
         ("Evadne", "living>Eukaryota>Metazoa>Mollusca>Gastropoda>Evadne", ""),
         ("Salpida", "", "25828"),  # the id says Copepoda
         ("detritus", "", "25828"),
+        ("Oncaeidae", "", "85011"),  # the id says other<Biota
     ],
 )
 def test_what_contradicts_itself_gets_no_aphia_id(label: str, hierarchy: str, identity: str) -> None:

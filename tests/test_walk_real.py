@@ -74,7 +74,7 @@ DISTINCT = 45
 
 FLAGS = {
     "eco-doi": {"IMAGE_MULTIPLE_RANKS": 2},
-    "eco-update": {"ROW_SHORT": 2, "IMAGE_MULTIPLE_RANKS": 2},
+    "eco-update": {"LABEL_UNPARSED": 1, "ROW_SHORT": 2, "IMAGE_MULTIPLE_RANKS": 2},
     "bad-no-status": {"LABEL_WITHOUT_STATUS": 1, "ROW_CUT_OFF": 1},
     "bad-no-label": {"STATUS_WITHOUT_LABEL": 1, "ROW_CUT_OFF": 1},
     "bad-unknown-id": {"LABEL_ID_UNKNOWN": 1},

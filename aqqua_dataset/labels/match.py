@@ -136,11 +136,20 @@ class _Resolver:
                 return found
         if self.parsed.kind not in _OF_AN_ORGANISM:
             return empty
+        if known is not None and known.type == "M" and self._names_another_class(known):
+            return replace(empty, conflict=True)
         if self.parsed.taxon:
             return self._by_name(empty)
         if self.parsed.alternatives:
             return self._by_common_ancestor(empty)
         return self._by_what_is_above(empty) or self._implied(empty)
+
+    def _names_another_class(self, known: EcoTaxon) -> bool:
+        """Whether the label names a taxon that its id's morphotype doesn't lie below."""
+        named = normal(self.parsed.taxon)
+        if not named or normal(leaf(self.label.text or known.name)) == normal(known.name):
+            return False
+        return named not in {normal(n) for n in known.lineage}
 
     def _by_id(self, known: EcoTaxon, empty: Match) -> Match | None:
         target = self.taxonomy.target(known)
@@ -263,9 +272,9 @@ class _Resolver:
         """The nearest taxon above a word that names none, where the hierarchy is the label's own.
 
         A word of shape hangs below whatever it was first seen with (EcoTaxa's ``chainthin`` below *Diatoma*): it
-        takes nothing from there.
+        takes nothing from there, unless a stage or a part stands with it (``small<egg``).
         """
-        if not self.is_own or self.parsed.form:
+        if not self.is_own or (self.parsed.form and not (self.parsed.life_stage or self.parsed.part)):
             return None
         if self.known is not None:
             above = self.taxonomy.taxon_above(self.known)
