@@ -4,6 +4,7 @@
 threshold makes a case fail.
 """
 
+import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +12,19 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import test_depth
+import test_harmonise
+import test_labels
+import test_position
+import test_position_rules
+import test_time
+import test_time_depth_rules
 from builders import contribution
 from test_harmonise import interpret
 
 from aqqua_dataset import schema
 from aqqua_dataset.quality.stage import Parts, write_quality
-from aqqua_dataset.registry.models import Column, Contribution, Source
+from aqqua_dataset.registry.models import Column, Contribution, Declared, Source
 from aqqua_dataset.warehouse import Warehouse
 
 CORE: dict[str, Any] = {
@@ -29,7 +37,8 @@ CORE: dict[str, Any] = {
     "latitude_verbatim": "56.5", "longitude_verbatim": "11.5", "coordinate_format": "dd",
     "coordinate_source": "object", "water_type": "marine", "depth_min_m": 0.0, "depth_max_m": 10.0, "depth_m": 5.0,
     "depth_kind": "bin", "altitude_m": -5.0, "label_status": "unclassified", "label_method": "unknown",
-    "taxon_match": "none", "qc_flags": [], "qc_level": 1,
+    "taxon_match": "none", "label_kind": "unlabelled", "label_uncertain": False, "label_residual": [],
+    "surface": "sea", "qc_flags": [], "qc_level": 1,
 }  # fmt: skip
 SHARD: dict[str, Any] = {
     "image_format": "png", "width_px": 100, "height_px": 80, "channels": 1, "bit_depth": 8, "significant_bits": 8,
@@ -104,12 +113,14 @@ def _equal(number: float, others: float, **same: Any) -> tuple[list[dict[str, An
     return [{}] * len(rows), rows
 
 
-def _row(threshold: str, flag: str, good: float, bad: float, cells: Callable[[float], dict[str, str | None]],
-         source: Source | None = None) -> Case:  # fmt: skip
+def _row(
+    threshold: str, flag: str, good: float, bad: float, cells: Callable[[float], dict[str, str | None]],
+    source: Source | None = None, marine: bool = False,
+) -> Case:  # fmt: skip
     """A case of a single EcoTaxa row: whether it is kept with the flag, or rejected for it as a reason."""
 
     def seen(folder: Path, value: float) -> bool:
-        result = interpret(source=source, **cells(value))
+        result = interpret(Declared(water_type="marine" if marine else "unknown"), source, **cells(value))
         raised = [f for row in result.core.to_pylist() for f in row["qc_flags"]]
         return flag in [*raised, *result.quarantine["reason"].to_pylist()]
 
@@ -142,3 +153,104 @@ CASES = [
     _set("I04.pixels", "IMAGE_FULL_FRAME", 299_999, 300_000,
          lambda v: _equal(10, 0, width_px=int(v), height_px=1)),
 ]  # fmt: skip
+
+_RETRIEVED = Source(format="ecotaxa", location="x", retrieved=dt.date(2020, 1, 1))
+CASES += [
+    _row("T02.future_days", "time_out_of_range", 1, 2,
+         lambda v: {"object_date": f"202001{int(v):02d}", "object_time": "000000"}, _RETRIEVED),
+    _row("T03.oldest_year", "time_out_of_range", 1850, 1849, lambda v: {"object_date": f"{int(v)}0614"}),
+]  # fmt: skip
+
+
+def _hops(seconds: float, step_deg: float) -> list[dict[str, Any]]:
+    """Two events of one ship on a meridian."""
+    first = pd.Timestamp("2019-06-14T12:00:00Z")
+    ship = {"platform": "RV Test", "deployment_type": "in_situ_towed", "longitude": 11.5}
+    return [
+        ship | {"event_id": "e1", "datetime_utc": first, "latitude": 57.0},
+        ship | {"event_id": "e2", "datetime_utc": first + pd.Timedelta(seconds=seconds), "latitude": 57.0 + step_deg},
+    ]
+
+
+def _on_land(number: float) -> list[dict[str, Any]]:
+    """100 positions, some in the desert of Oman, the others in the Indian Ocean; swapped all lie in European seas."""
+    desert, ocean = {"latitude": 19.5, "longitude": 56.5}, {"latitude": 3.0, "longitude": 55.0}
+    steps = [{"latitude": 0.001 * i, "longitude": 0.0} for i in range(100)]
+    chosen = [desert] * int(number) + [ocean] * (100 - int(number))
+    return [{k: place[k] + step[k] for k in place} for place, step in zip(chosen, steps, strict=True)]
+
+
+def _nights(minute: float) -> list[dict[str, Any]]:
+    """Four nights told on the equator soon after the equinox's sunrise; at 06:32 UTC the sun is 5.9 degrees high."""
+    moment = pd.Timestamp(f"2019-03-20 06:{int(minute):02d}:00Z")
+    told = {"datetime_utc": moment, "longitude": 0.0, "day_night": "night"}
+    return [told | {"latitude": latitude} for latitude in (0.0, 0.1, 0.2, 0.3)]
+
+
+def _artefacts(number: float) -> list[dict[str, Any]]:
+    kinds = ["artefact"] * int(number) + ["taxon"] * (100 - int(number))
+    return [{"label_kind": kind, "label_status": "validated"} for kind in kinds]
+
+
+CASES += [
+    _row("D04.deepest_m", "depth_out_of_range", 10_999, 11_001,
+         lambda v: {"object_depth_min": "10", "object_depth_max": f"{v}"}),
+    _set("G03.zero_axis_deg", "COORD_ZERO_AXIS", 0.000105, 0.000095, lambda v: ([{"longitude": v}], [{}])),
+    _set("G07.land_share", "COORD_SWAPPED", 49, 50, lambda v: (_on_land(v), [{}] * 100)),
+    # along 44.4 N the coast of the Landes lies between 19 and 20 km, and between 20 and 21 km, from these points
+    _row("G09.inland_km", "ON_LAND_FAR", -1.005, -0.995,
+         lambda v: {"object_lat": "44.400", "object_lon": f"{v:.3f}"}, marine=True),
+    # a thousandth of a degree is 111.2 m; 25 knots over 60 seconds are 772 m
+    _set("G13.seconds", "TRACK_SPEED", 0.0067, 0.0072, lambda v: (_hops(10, v), [{}] * 2)),
+    _set("T09.twilight_deg", "TZ_LOCAL_SUSPECT", 32, 33, lambda v: (_nights(v), [{}] * 4)),
+    _set("L09.artefact_share", "ARTEFACT_SHARE", 20, 21, lambda v: (_artefacts(v), [{}] * 100)),
+]  # fmt: skip
+
+#: As written a position's step is 0.1, 0.17 or 0.017 degree: a tenth less than 0.1 lets the same ones through.
+FURTHER = {("G11.step_deg", -1): 0.01}
+
+#: Threshold -> tests that hold values on both sides of it, where it isn't one of the cases above.
+HELD_BY: dict[str, tuple[Callable[..., None], ...]] = {
+    "D02.swell_m": (test_depth.test_signs_among_depths_below_the_surface,),
+    "D04.deepest_m": (test_harmonise.test_depths, test_harmonise.test_depths_that_are_refused),
+    "D05.factor": (test_depth.test_what_an_instrument_stands,),
+    "D07.rows": (test_time_depth_rules.test_a_profile_goes_through_depths,),
+    "D09.spike_m": (test_time_depth_rules.test_spikes_in_time,),
+    "G03.zero_axis_deg": (test_position_rules.test_one_axis_zero_over_a_whole_sample,),
+    "G05.fraction": (test_position_rules.test_fractions_that_never_reach_sixty_minutes,),
+    "G05.positions": (test_position_rules.test_fractions_that_never_reach_sixty_minutes,),
+    "G05.span_deg": (test_position_rules.test_fractions_in_a_bay_may_be_alike_by_chance,),
+    "G07.land_share": (test_position_rules.test_axes_swapped,),
+    "G08.distance_km": (test_position_rules.test_five_hundred_kilometres_from_the_rest,),
+    "G09.coast_km": (test_position.test_surroundings,),
+    "G09.inland_km": (test_position.test_twenty_kilometres_inland,),
+    "G11.step_deg": (test_position.test_precision_as_written,),
+    "G12.days": (test_position_rules.test_a_towed_instrument_moves,),
+    "G13.impossible_kn": (test_position_rules.test_the_speed_between_two_events,),
+    "G13.seconds": (test_position_rules.test_two_short_hops_within_a_minute_are_no_jump,),
+    "G13.suspect_kn": (test_position_rules.test_the_speed_between_two_events,),
+    "L08.validated_share": (test_labels.test_rules_on_a_whole_contribution,),
+    "L09.artefact_share": (test_labels.test_rules_on_a_whole_contribution,),
+    "T06.events": (test_time_depth_rules.test_one_placeholder_clock_in_twenty_events,),
+    "T07.days": (test_time_depth_rules.test_the_processing_time_is_no_sampling_time,),
+    "T09.moments": (test_time_depth_rules.test_two_contradictions_or_some_that_no_shift_mends_are_no_zone,
+                    test_time_depth_rules.test_day_and_night_show_a_wrong_zone),
+    "T09.twilight_deg": (test_time_depth_rules.test_day_and_night_show_a_wrong_zone,),
+    "T11.hours": (test_time.test_a_time_lies_in_its_event,),
+    "T12.seconds": (test_time.test_an_ifcb_header_tells_the_time_of_its_bin,),
+}  # fmt: skip
+
+
+def fails(test: Callable[..., None]) -> bool:
+    """Whether a test, run over its parameters, fails in one of its cases."""
+    [marks] = [[m for m in getattr(test, "pytestmark", []) if m.name == "parametrize"]]
+    assert len(marks) <= 1, "one table of parameters only"
+    names = marks[0].args[0] if marks else ()
+    names = names.split(",") if isinstance(names, str) else list(names)
+    for values in marks[0].args[1] if marks else [()]:
+        given = values if len(names) != 1 else (values,)
+        try:
+            test(**dict(zip(names, given, strict=True)))
+        except AssertionError:
+            return True
+    return False

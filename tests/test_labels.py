@@ -397,7 +397,7 @@ def test_an_answer_wins_and_settles_the_label() -> None:
 # --- harmonised rows
 
 _CELLS = {
-    "object_date": "20190614", "object_time": "120000", "object_lat": "56.5", "object_lon": "11.2",
+    "object_date": "20190614", "object_time": "120000", "object_lat": "56.5208", "object_lon": "11.2125",
     "object_depth_min": "1", "object_depth_max": "2", "acq_instrument": "zooscan",
     "process_particle_pixel_size_mm": "0.0106",
 }  # fmt: skip

@@ -91,7 +91,8 @@ def count_mismatch(connection: duckdb.DuckDBPyConnection, contribution: Contribu
 
 def few_images(connection: duckdb.DuckDBPyConnection, contribution: Contribution) -> str:
     """V06: so few images in an event that the counting error 1/sqrt(n) is large."""
-    return f"select event_id from core group by event_id having count(*) < {threshold('V06.images')}"
+    enough = threshold("V06.images")
+    return f"select event_id from core group by event_id having count(*) < {enough}"
 
 
 def size_of_label(connection: duckdb.DuckDBPyConnection, contribution: Contribution) -> str:
