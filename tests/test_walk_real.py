@@ -42,8 +42,8 @@ EXPECTED: dict[str, tuple[tuple[int, int, int, int, int], dict[str, int], set[st
     "eco-sparse": ((6, 0, 6, 0, 0), {"pixel_size_missing": 6}, set()),  # VPR rows name no pixel size at all
     "eco-declared": ((6, 0, 0, 6, 0), {}, set()),  # the same once the form gives it
     "eco-ambiguous": ((6, 0, 6, 0, 0), {"instrument_missing": 6}, set()),  # CR line ends; hardly any column
-    "eco-merge": (  # one table has no acq_instrument, one row stands in two tables
-        (13, 0, 2, 11, 0),
+    "eco-merge": (  # one table has no acq_instrument, one row stands in two tables, a label contradicts its id
+        (13, 0, 2, 11, 1),
         {"duplicate_row": 1, "instrument_missing": 1},
         {"personal_columns_dropped", "image_without_row"},
     ),
