@@ -58,6 +58,7 @@ def test_forms_and_their_precision(text: str, how: str | None, expected: dt.date
         ("2021-05-03 00:00:00", "14:05", when(2021, 5, 3, 14, 5), "minute"),  # a spreadsheet's date
         ("2021-05-03", "140506.25", when(2021, 5, 3, 14, 5, 6, 250_000), "ms"),
         ("2021-05-03", "09:00:00Z", when(2021, 5, 3, 9), "s"),
+        ("2021-05-03", "9:00 UTC", when(2021, 5, 3, 9), "minute"),
         ("2021-05-03", "01:00+03:00", when(2021, 5, 2, 22), "minute"),
         ("2021-05", "14:05", when(2021, 5, 1), "month"),
         ("2021", None, when(2021, 1, 1), "year"),
@@ -94,6 +95,9 @@ def test_time_of_day_in_a_declared_format() -> None:
         ("1560519015", None, "time_unparsable"),
         ("3 May 2021", None, "time_unparsable"),
         ("2021-02-30", None, "time_unparsable"),
+        ("2021-05-03 14-02", None, "time_unparsable"),
+        ("2021-05-03T14:00:00.5+2", None, "time_unparsable"),
+        ("1970-01-01T00:00:00", None, "time_default"),  # the day before in UTC
         ("60", "excel_days_1900", "time_unparsable"),  # Excel's 29 February 1900 never was
         ("x", "excel_days_1904", "time_unparsable"),
         ("-999", "epoch_s", "time_unparsable"),
@@ -115,6 +119,8 @@ def test_what_is_not_guessed(text: str, how: str | None, reason: str) -> None:
         ("2021-05-03", "1405.5", "time_unparsable"),  # half a minute, or a fraction of what
         ("03/04/2021", "1200", "dmy_mdy_ambiguous"),
         ("2021-05-03", "25:00", "time_unparsable"),
+        ("2021-05-03", "09:30-10:30", "time_unparsable"),  # a span of time, or an offset
+        ("2021-05-03", "0930-1030", "time_unparsable"),
         ("2021-05-03 10:00:00", "1200", "time_unparsable"),  # two clocks in one row
     ],
 )
@@ -139,6 +145,8 @@ def test_one_certain_row_makes_a_column_unreadable_but_not_ambiguous() -> None:
         ("2021-05-03T14:00:00", form(time_zone=None), "assumed_utc", None),
         ("2021-05-03T14:00:00+0200", BERLIN, "offset_declared", "+0200"),
         ("2021-05-03T14:00:00Z", BERLIN, "offset_declared", "Z"),
+        ("2021-05-03 14:00:00 UTC", BERLIN, "offset_declared", "UTC"),
+        ("2021-05-03T14:00:00+02", BERLIN, "offset_declared", "+02"),
     ],
 )
 def test_who_says_the_zone_and_in_which_words(text: str, declared: Any, source: str, stated: str | None) -> None:
@@ -210,6 +218,18 @@ def test_the_end_is_kept_where_it_is_one() -> None:
     assert (early["datetime_end_utc"], early["qc_flags"]) == (None, ["TIME_END_BEFORE_START"])
     broken = row(cells | {"x": "03/05/2021"}, {"datetime_end": "x"})
     assert (broken["datetime_end_utc"], broken["qc_flags"]) == (None, ["TIME_OTHER_UNREADABLE"])
+
+
+@pytest.mark.parametrize(
+    ("end", "text", "flags"),
+    [
+        ("2021-05-03", "2021-05-04T00:59:00", []),  # a bare date ends with its day, an hour is granted
+        ("2021-05-03", "2021-05-04T01:00:00", ["TIME_NOT_IN_EVENT"]),
+        ("2021-05", "2021-05-20T10:00:00", ["TIME_OTHER_UNREADABLE"]),
+    ],
+)
+def test_an_end_without_a_clock(end: str, text: str, flags: list[str]) -> None:
+    assert row({"when": text, "e": end}, {"event_end": "e"})["qc_flags"] == flags
 
 
 @pytest.mark.parametrize(

@@ -21,11 +21,18 @@ EPOCHS = {"epoch_s": ("s", "s"), "epoch_ms": ("ms", "ms"), "epoch_us": ("us", "m
 #: count only fits this day from 1 March 1900 (61) on.
 EXCEL_DAYS = {"excel_days_1900": pd.Timestamp("1899-12-30"), "excel_days_1904": pd.Timestamp("1904-01-01")}
 _FIRST_SURE_DAY = 61
+_TO_ITS_END = pd.Timedelta(days=1) - pd.Timedelta(milliseconds=1)
 #: What pandas can't give a zone without an error lies far outside; such years are refused later.
 _SANE = (pd.Timestamp("1700-01-01"), pd.Timestamp("2200-01-01"))
 
 _OFFSET = r"(Z|[+-][0-9]{2}:?[0-9]{2})$"
-_AFTER_CLOCK = r"(?<=[0-9]) ?" + _OFFSET
+#: Behind date and clock; an offset of hours alone only behind minutes, so that 14-02 isn't 14 h at -02.
+_AFTER_CLOCK = (
+    r"(?:(?<=[0-9]) ?(?=Z|UTC|GMT|[+-][0-9]{2}:?[0-9])|(?<=:[0-9]{2}))(Z|UTC|GMT|[+-][0-9]{2}(?::?[0-9]{2})?)$"
+)
+#: Behind a clock alone; 09:30-10:30 is more likely a span of time than an offset.
+_AFTER_TIME = r"(?<=[0-9]) ?(Z|UTC|GMT|\+[0-9]{2}:?[0-9]{2})$"
+_ISO = r"[0-9]{4}[-/.]?[0-9]{1,2}[-/.]?[0-9]{1,2}(?:[T ][0-9]{1,2}(?::?[0-9]{2}(?::?[0-9]{2}(?:\.[0-9]+)?)?)?)?"
 _CLOCK = r"[T ]([0-9]{1,2})(?::?([0-9]{2})(?::?([0-9]{2})([.,][0-9]+)?)?)?"
 _PRECISIONS = (
     ("%f", "ms"), ("%S", "s"), ("%T", "s"), ("%X", "s"), ("%c", "s"), ("%M", "minute"), ("%R", "minute"),
@@ -110,14 +117,24 @@ def to_utc(work: Work, found: pd.DataFrame) -> tuple[pd.Series, pd.Series, pd.Se
     return utc, source, stated.mask(source.isin(["utc_declared", "tzname_declared"]), declared)
 
 
-def further(work: Work, name: str) -> pd.Series:
-    """UTC times of an input besides the sampling time; what can't be read is null with a flag."""
+def further(work: Work, name: str, *, end: bool = False) -> pd.Series:
+    """UTC times of an input besides the sampling time; what can't be read is null with a flag.
+
+    Args:
+        work: the rows.
+        name: the input.
+        end: it is the end of something, so a bare date means the end of that day, and a month or year is no time.
+    """
     utc, text = pd.Series(pd.NaT, work.rows.index, dtype="datetime64[ms, UTC]"), work.empty()
     for candidate in work.candidates(name):
         found = one_column(work, candidate)
         take = text.isna() & found["text"].notna()
         if take.any():
-            utc, text = utc.mask(take, to_utc(work, found)[0]), text.mask(take, found["text"])
+            moment = to_utc(work, found)[0]
+            if end:
+                moment = moment.mask(found["precision"] == "day", moment + _TO_ITS_END)
+                moment = moment.mask(found["precision"].isin(["month", "year"]))
+            utc, text = utc.mask(take, moment), text.mask(take, found["text"])
     work.flag("TIME_OTHER_UNREADABLE", text.notna() & utc.isna())
     return utc
 
@@ -159,10 +176,10 @@ def _of_iso(text: pd.Series) -> pd.DataFrame:
     """ISO 8601 with or without an offset, whose hours are taken off."""
     parts = text.str.extract(_CLOCK)
     offset = text.str.extract(_AFTER_CLOCK)[0].where(parts[0].notna())
-    bare = text.mask(offset.notna(), text.str.replace(_AFTER_CLOCK, "", regex=True))
+    bare = text.mask(offset.notna(), text.str.replace(_AFTER_CLOCK, "", regex=True)).str.replace(",", ".", regex=False)
     first, name = _of_partial(text)
-    number = text.str.fullmatch(r"[0-9]*\.[0-9]*").eq(True)
-    local = pd.to_datetime(bare.mask(name.notna() | number), format="ISO8601", errors="coerce") - _shift(offset)
+    iso = bare.str.fullmatch(_ISO).eq(True) & ~bare.str.fullmatch(r"[0-9]*\.[0-9]*").eq(True)
+    local = pd.to_datetime(bare.where(iso), format="ISO8601", errors="coerce") - _shift(offset)
     told = pd.Series("day", text.index, dtype="str")
     for place, precision in enumerate(("hour", "minute", "s", "ms")):
         told = told.mask(parts[place].notna(), precision)
@@ -195,8 +212,8 @@ def _read(local: pd.Series, offset: pd.Series, precision: pd.Series, first: pd.S
 
 def _of_clock(time: pd.Series) -> pd.DataFrame:
     """Times of day in EcoTaxa's two forms; a float's .0 behind up to five digits is no fraction."""
-    offset = time.str.extract(_AFTER_CLOCK)[0]
-    bare = time.str.replace(_AFTER_CLOCK, "", regex=True)
+    offset = time.str.extract(_AFTER_TIME)[0]
+    bare = time.str.replace(_AFTER_TIME, "", regex=True)
     parts = bare.str.extract(
         r"^(?:([0-9]{1,2}):([0-9]{2})(?::([0-9]{2})(\.[0-9]+)?)?|([0-9]{6})(\.[0-9]+)?|([0-9]{1,5})(?:\.0+)?)$"
     )
@@ -214,8 +231,8 @@ def _of_clock(time: pd.Series) -> pd.DataFrame:
 
 def _shift(offset: pd.Series) -> pd.Series:
     """The offset from UTC as written; none where nothing is written."""
-    parts = offset.str.extract(r"([+-])([0-9]{2}):?([0-9]{2})")
-    minutes = (pd.to_numeric(parts[1]) * 60 + pd.to_numeric(parts[2])).fillna(0)
+    parts = offset.str.extract(r"([+-])([0-9]{2}):?([0-9]{2})?")
+    minutes = (pd.to_numeric(parts[1]) * 60 + pd.to_numeric(parts[2].fillna("0"))).fillna(0)
     return pd.to_timedelta(minutes.where(parts[0] != "-", -minutes), unit="min")
 
 

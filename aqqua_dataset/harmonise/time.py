@@ -33,7 +33,7 @@ def interpret(work: Work) -> None:
     latest = pd.Timestamp(_latest(work), tz="UTC")
     oldest = pd.Timestamp(year=int(threshold("T03.oldest_year")), month=1, day=1, tz="UTC")
     work.reject("time_out_of_range", (utc < oldest) | (utc >= latest), "datetime", verbatim)
-    work.reject("time_default", _is_default(work, utc), "datetime", verbatim)
+    work.reject("time_default", _is_default(work, found["local"]), "datetime", verbatim)
     precision = found["precision"].where(utc.notna())
     work.flag("TZ_ASSUMED", source == "assumed_utc")
     work.flag("TIME_MISSING", precision == "day")
@@ -105,10 +105,11 @@ def _latest(work: Work) -> dt.date:
     return work.settings.release_date
 
 
-def _is_default(work: Work, utc: pd.Series) -> pd.Series:
-    result, days = pd.Series(False, utc.index), utc.dt.date.astype("str")
+def _is_default(work: Work, local: pd.Series) -> pd.Series:
+    """Days that clocks show when nobody set them, as the clock showed them."""
+    result, days = pd.Series(False, local.index), local.dt.normalize()
     for row in schema.vocabulary("default_dates.csv").itertuples():
-        that_day = days == row.date
+        that_day = days == pd.Timestamp(row.date)
         if row.instruments:
             that_day &= work.columns["instrument_id"].isin(row.instruments.split("|"))
         result |= that_day
@@ -121,15 +122,14 @@ def _before_instrument(work: Work, utc: pd.Series) -> Mask:
 
 def _compare(work: Work, utc: pd.Series) -> None:
     """Sets the end, and flags times that lie outside their event or contradict the file's header."""
-    start, end = moments.further(work, "event_start"), moments.further(work, "event_end")
+    start, end = moments.further(work, "event_start"), moments.further(work, "event_end", end=True)
     slack = pd.Timedelta(hours=threshold("T11.hours"))
     # A day has no hour that could be outside.
     timed = ~work.columns["datetime_precision"].isin(["day", "month", "year"])
     work.flag("TIME_NOT_IN_EVENT", timed & ((utc < start - slack) | (utc > end + slack)))
-    own = moments.further(work, "datetime_end")
-    own = own.fillna(end)
-    before = own < utc
-    work.flag("TIME_END_BEFORE_START", before & timed)
-    work.columns["datetime_end_utc"] = own.mask(before)
+    own = moments.further(work, "datetime_end", end=True)
+    work.flag("TIME_END_BEFORE_START", own < utc)
+    last = own.fillna(end)
+    work.columns["datetime_end_utc"] = last.mask(last < utc)
     apart = (moments.further(work, "header_time") - utc).abs()
     work.flag("IFCB_BINID_MISMATCH", apart > pd.Timedelta(seconds=threshold("T12.seconds")))
