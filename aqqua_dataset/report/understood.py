@@ -169,12 +169,18 @@ def _month_start(month: int) -> float:
 
 def _dots(ask: duckdb.DuckDBPyConnection) -> tuple[Dot, ...]:
     """Places with images, in the finest cells that leave few enough of them; each in the middle of its images."""
+    ask.execute(
+        f"""create or replace temp table cells as
+        select min(latitude) as south, max(latitude) as north, min(longitude) as west, max(longitude) as east,
+               count(*) as images
+        from base where latitude is not null and longitude is not null
+        group by round(latitude / {_CELLS_DEG[0]}), round(longitude / {_CELLS_DEG[0]})"""
+    )
     for cell in _CELLS_DEG:
         found = ask.sql(
-            f"""select (min(latitude) + max(latitude)) / 2, (min(longitude) + max(longitude)) / 2, count(*) as images
-            from base where latitude is not null and longitude is not null
-            group by round(latitude / {cell}), round(longitude / {cell}) order by images desc, 1, 2
-            limit {_MOST_DOTS + 1}"""
+            f"""select (min(south) + max(north)) / 2, (min(west) + max(east)) / 2, sum(images)::bigint as images
+            from cells group by round((south + north) / 2 / {cell}), round((west + east) / 2 / {cell})
+            order by images desc, 1, 2 limit {_MOST_DOTS + 1}"""
         ).fetchall()
         if len(found) <= _MOST_DOTS:
             break
