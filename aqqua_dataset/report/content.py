@@ -119,6 +119,8 @@ def _copies(counts: Arrival) -> tuple[Text, ...]:
 
 
 def _planned(usable: int, counts: LedgerCounts) -> str:
+    if counts.permitted == usable:
+        return "All usable images are planned for the public release."
     why = f" ({counts.reason.replace('_', ' ')})" if counts.reason and counts.withheld else ""
     return (
         f"Of the {usable:,} usable images {counts.permitted:,} are planned for the public release, {counts.withheld:,} "
