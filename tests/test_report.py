@@ -2,6 +2,7 @@
 
 import datetime as dt
 import html
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from aqqua_dataset.report.gather import gather
 from aqqua_dataset.report.html import page
 from aqqua_dataset.report.markdown import markdown
 from aqqua_dataset.report.questions import answers, questions
+from aqqua_dataset.report.understood import around
 from aqqua_dataset.report.words import length, number, quoted, share
 
 
@@ -318,20 +320,37 @@ def test_numbers_lengths_and_quotes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("longitudes", "regional"), [((-179.0, 178.0), True), ((10.0, 12.0), True), ((-170.0, -60.0, 40.0, 120.0), False)]
+    ("spans", "ends"),
+    [
+        ([(10.0, 10.5), (12.0, 12.2)], (10.0, 12.2)),
+        ([(-179.0, -178.5), (178.0, 178.5)], (178.0, 181.5)),
+        ([(5.0, 5.0)], (5.0, 5.0)),
+        ([(-170.0, -170.0), (-60.0, -60.0), (40.0, 40.0), (120.0, 120.0)], (-170.0, 120.0)),
+    ],
 )
-def test_maps_cross_the_date_line_and_enlarge_only_regions(longitudes: tuple[float, ...], regional: bool) -> None:
-    from aqqua_dataset.report.understood import _box
+def test_the_box_is_the_shortest_way_around_all_places(
+    spans: list[tuple[float, float]], ends: tuple[float, float]
+) -> None:
+    west, east = around(spans)
+    assert (west, east) == ends
 
-    dots = tuple(Dot(10.0 + n, x, 1) for n, x in enumerate(longitudes))
-    box = _box(dots)
-    assert box is not None
+
+@pytest.mark.parametrize(
+    ("box", "regional"),
+    [((178.0, 10.0, 181.0, 11.0), True), ((10.0, 54.0, 12.0, 58.0), True), ((-170.0, -60.0, 120.0, 60.0), False)],
+)
+def test_maps_enlarge_only_regions_and_cross_the_date_line(box: plots.Box, regional: bool) -> None:
     assert plots.is_regional(box) is regional
-    if longitudes[0] == -179.0:
-        assert (box[0], box[2]) == (178.0, 181.0)
+    dots = tuple(Dot(box[1], (x + 180) % 360 - 180, 1) for x in (box[0], box[2]))
     drawn = Page(plots.world_map(dots, box, "a") + plots.inset(dots, box, "b"))
     assert drawn.problems == []
-    assert drawn.elements.count("circle") == 2 * len(dots)
+    assert drawn.elements.count("circle") == 4
+
+
+def test_an_enlarged_map_shows_the_dots_on_both_sides_of_the_date_line() -> None:
+    drawn = plots.inset((Dot(0.0, 179.0, 1), Dot(0.0, -179.0, 1)), (179.0, 0.0, 181.0, 0.0), "b")
+    places = [float(x) for x in re.findall(r'cx="([-0-9.]+)"', drawn)]
+    assert places == [140.0, 220.0]  # 5 degrees of latitude on 200 units: 40 units a degree around 180
 
 
 def test_drawings_hold_what_they_are_given() -> None:

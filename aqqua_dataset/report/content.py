@@ -119,6 +119,8 @@ def _copies(counts: Arrival) -> tuple[Text, ...]:
 
 
 def _planned(usable: int, counts: LedgerCounts) -> str:
+    if counts.permitted == usable:
+        return "All usable images are planned for the public release."
     why = f" ({counts.reason.replace('_', ' ')})" if counts.reason and counts.withheld else ""
     return (
         f"Of the {usable:,} usable images {counts.permitted:,} are planned for the public release, {counts.withheld:,} "
@@ -161,7 +163,17 @@ def _time(known: Understood) -> list[Figure]:
         return []
     alt = f"Images over time, from {known.first:%Y-%m-%d} to {known.last:%Y-%m-%d}."
     hours = round((known.time_bars[0].end - known.time_bars[0].start) / 3600)
-    each = "hour" if hours == 1 else "day" if hours == 24 else "month" if hours < 24 * 32 else "year or more"
+    each = (
+        "hour"
+        if hours == 1
+        else "day"
+        if hours == 24
+        else "month"
+        if hours < 24 * 32
+        else "year"
+        if hours < 24 * 367
+        else "period"
+    )
     rows = tuple((plots.moment(b.start, each), f"{b.images:,}") for b in known.time_bars)
     table = Table("Images over time (UTC)", (each, "images"), rows, frozenset({1}))
     return [Figure(plots.time_columns(known.time_bars, alt), alt, f"When: images per {each} (UTC).", table)]

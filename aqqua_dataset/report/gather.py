@@ -15,7 +15,7 @@ from aqqua_dataset.report.credit import credit
 from aqqua_dataset.report.facts import Arrival, Counted, Example, Facts, LedgerCounts, Marked
 from aqqua_dataset.report.thumbnails import thumbnails
 from aqqua_dataset.report.understood import understood
-from aqqua_dataset.report.views import Views, open_views
+from aqqua_dataset.report.views import Views, open_views, places
 
 _MOST_EXAMPLES = 3
 _MOST_TABLES = 5
@@ -102,7 +102,7 @@ def _tables(views: Views) -> tuple[tuple[Counted, ...], int, int]:
 def _arrival(collection: Collection, contribution: Contribution, views: Views) -> Arrival:
     counts = ledger.arrival(collection, contribution.id, views.usable)
     repeated = views.connection.sql(
-        "select count(*) - count(distinct pixel_hash) from shards semi join usable using (image_id)"
+        "select count(*) - count(distinct pixel_hash) from shards anti join without_row using (image_id)"
     ).fetchall()[0][0]
     return Arrival(
         declared=counts["declared"], missing=counts["missing"], received=counts["received"],
@@ -140,14 +140,19 @@ def _flags(views: Views) -> tuple[Marked, ...]:
             join vocabulary using (flag) join base using (image_id)
         ) group by flag, column_name, value"""
     )
-    shown = ask.sql(
-        f"""select flag, source_table, source_line, column_name, value, source_object_id, images
-        from (from raised qualify row_number() over (partition by flag order by images desc, value) <= {_MOST_EXAMPLES})
-        left join rows using (image_id) order by flag, images desc, value"""
+    common = ask.sql(
+        f"""select flag, image_id, coalesce(column_name, ''), coalesce(value, ''), images from raised
+        qualify row_number() over (partition by flag order by images desc, value) <= {_MOST_EXAMPLES}
+        order by flag, images desc, value"""
     ).fetchall()
+    where = places(ask, [image_id for _, image_id, *_ in common])
+    shown = []
+    for flag, image_id, column, value, images in common:
+        table, line, object_id = where.get(image_id, ("", None, ""))
+        shown.append((flag, Example(table, line, column, value, object_id, images)))
     counts = dict(ask.sql("select flag, sum(images)::bigint from raised group by flag").fetchall())
     marks = [
-        Marked(row.flag, row.severity, row.meaning, row.action, counts[row.flag], _examples(shown, row.flag))
+        Marked(row.flag, row.severity, row.meaning, row.action, counts[row.flag], _of(shown, row.flag))
         for row in vocabulary.itertuples()
         if row.flag in counts
     ]
@@ -158,18 +163,14 @@ def _concern(field: str) -> int:
     return next((n for n, (words, _, _) in enumerate(_SHOWN) if field.startswith(words)), -1)
 
 
-def _examples(rows: list[tuple[Any, ...]], name: str) -> tuple[Example, ...]:
-    return tuple(
-        Example(table or "", line, column or "", value or "", object_id or "", images)
-        for of, table, line, column, value, object_id, images in rows
-        if of == name
-    )
+def _of(shown: list[tuple[str, Example]], name: str) -> tuple[Example, ...]:
+    return tuple(example for of, example in shown if of == name)
 
 
 def _reasons(views: Views) -> tuple[Marked, ...]:
     """Every reason of quarantine; an image with several is counted at each of them."""
     ask = views.connection
-    shown = ask.sql(
+    found = ask.sql(
         f"""select reason, place[1], place[2], "column", value, place[3], images from (
             select reason, "column", value, count(*) as images,
                    min_by([source_table, source_line::varchar, coalesce(source_object_id, source_image_file)],
@@ -178,10 +179,16 @@ def _reasons(views: Views) -> tuple[Marked, ...]:
             qualify row_number() over (partition by reason order by images desc, value, "column") <= {_MOST_EXAMPLES}
         ) order by reason, images desc, value, "column" """
     ).fetchall()
-    shown = [(reason, table, None if line is None else int(line), *rest) for reason, table, line, *rest in shown]
+    shown = [
+        (
+            reason,
+            Example(table or "", None if line is None else int(line), column or "", value or "", who or "", images),
+        )
+        for reason, table, line, column, value, who, images in found
+    ]
     counts = dict(ask.sql("select reason, count(distinct image_id) from quarantine group by reason").fetchall())
     marks = [
-        Marked(row.reason, row.stage, row.expected, row.action, counts[row.reason], _examples(shown, row.reason))
+        Marked(row.reason, row.stage, row.expected, row.action, counts[row.reason], _of(shown, row.reason))
         for row in schema.vocabulary("reasons.csv").itertuples()
         if row.reason in counts
     ]

@@ -55,7 +55,8 @@ details { font-size: 0.9rem; } summary { cursor: pointer; color: var(--soft); }
 svg text { font: 11px system-ui, sans-serif; fill: var(--ink); }
 svg .land { fill: var(--land); } svg .sea { fill: var(--sea); }
 svg .grid { fill: none; stroke: var(--line); stroke-width: 0.5; } svg .axis { stroke: var(--soft); fill: none; }
-svg .frame { fill: none; stroke: var(--ink); stroke-width: 0.7; } svg .dots { fill: var(--dot); fill-opacity: 0.75; stroke: var(--page);
+svg .frame { fill: none; stroke: var(--ink); stroke-width: 0.7; }
+svg .dots { fill: var(--dot); fill-opacity: 0.75; stroke: var(--page);
   stroke-width: 0.4; }
 svg .bar, svg .usable { fill: var(--bar); } svg .none { fill: var(--pale); } svg .held { fill: var(--suspect); }
 svg .missing { fill: var(--missing); }

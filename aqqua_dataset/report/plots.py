@@ -155,14 +155,14 @@ def time_columns(bars: Sequence[Bar], alt: str) -> str:
 
 def depth_bars(bars: Sequence[Bar], alt: str) -> str:
     """Images over depth: the surface is on top."""
-    left, right, top, row = 46, WIDTH - 50, 8, 10
+    left, right, top, row = 46, WIDTH - 50, 8, 12
     step, most = bars[0].end - bars[0].start, max(b.images for b in bars)
     count = max(round(bars[-1].end / step), 5)
     body = []
     for b in bars:
         y, length = top + row * b.start / step, max(1.0, (right - left) * b.images / most)
         body.append(f'<rect class="bar" x="{left}" y="{y + 0.5:.1f}" width="{length:.1f}" height="{row - 1}"/>')
-        body.append(f'<text x="{left + length + 4:.1f}" y="{y + 9:.1f}">{b.images:,}</text>')
+        body.append(f'<text x="{left + length + 4:.1f}" y="{y + 10:.1f}">{b.images:,}</text>')
     every = max(1, math.ceil(count / 5))
     body += [
         f'<text x="{left - 5}" y="{top + n * row + 4}" text-anchor="end">{n * step:g} m</text>'

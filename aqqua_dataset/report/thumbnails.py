@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from aqqua_dataset.report.facts import Thumbnail
+from aqqua_dataset.report.views import places
 from aqqua_dataset.warehouse import Warehouse
 
 MOST = 24
@@ -29,20 +30,18 @@ def thumbnails(ask: duckdb.DuckDBPyConnection, warehouse: Warehouse, usable: int
     if not ids:
         return ()
     found = ask.sql(
-        """select shards.image_id, shard, "offset", "length", width_px,
-                  coalesce(base.source_object_id, rows.source_object_id, ''),
-                  coalesce(label_verbatim, ''), pixel_size_um
-        from shards left join base using (image_id) left join rows using (image_id)
-        where shards.image_id in (select unnest($ids))""",
+        """select shards.image_id, shard, "offset", "length", width_px, coalesce(label_verbatim, ''), pixel_size_um
+        from shards left join (from base where list_contains($ids, image_id)) using (image_id)
+        where list_contains($ids, shards.image_id)""",
         params={"ids": ids},
     ).fetchall()
-    places = {row[0]: row[1:] for row in found}
+    stored, where = {row[0]: row[1:] for row in found}, places(ask, ids)
     made = []
     for image_id in ids:
-        shard, offset, length, width, object_id, label, um = places[image_id]
+        shard, offset, length, width, label, um = stored[image_id]
         picture = _small(warehouse.read_range(shard, offset, length))
         width_mm = None if um is None else width * um / 1000
-        made.append(Thumbnail(*picture, object_id, label, width_mm))
+        made.append(Thumbnail(*picture, where.get(image_id, ("", None, ""))[2], label, width_mm))
     return tuple(made)
 
 

@@ -3,6 +3,7 @@
 import datetime as dt
 import itertools
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import duckdb
@@ -15,7 +16,7 @@ _MOST_LABELS = 20
 _MOST_DOTS = 1_500
 _MOST_BARS = 36
 #: Cells that positions are gathered in until few enough dots are left, degrees.
-_CELLS_DEG = (0.01, 0.1, 0.5, 1.0, 5.0)
+_CELLS_DEG = (0.01, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 #: Widths of a depth bin, metres; the first that needs at most twenty bins is taken.
 _DEPTH_BINS_M = (0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 _DAY_S = 86_400
@@ -56,7 +57,7 @@ def understood(views: Views) -> Understood:
             ask, "datetime_verbatim", _UTC
         ),
         positions=_one(ask, f"select count(*) from ({_PLACES})")[0],
-        box=_box(dots),
+        box=_box(ask),
         notation=counted(ask, "coordinate_format", "latitude is not null"),
         position_source=counted(ask, "coordinate_source", "latitude is not null"),
         water=counted(ask, "water_type"),
@@ -169,28 +170,42 @@ def _month_start(month: int) -> float:
 
 def _dots(ask: duckdb.DuckDBPyConnection) -> tuple[Dot, ...]:
     """Places with images, in the finest cells that leave few enough of them; each in the middle of its images."""
+    ask.execute(
+        f"""create or replace temp table cells as
+        select min(latitude) as south, max(latitude) as north, min(longitude) as west, max(longitude) as east,
+               count(*) as images
+        from base where latitude is not null and longitude is not null
+        group by round(latitude / {_CELLS_DEG[0]}), round(longitude / {_CELLS_DEG[0]})"""
+    )
     for cell in _CELLS_DEG:
         found = ask.sql(
-            f"""select (min(latitude) + max(latitude)) / 2, (min(longitude) + max(longitude)) / 2, count(*) as images
-            from base where latitude is not null and longitude is not null
-            group by round(latitude / {cell}), round(longitude / {cell}) order by images desc, 1, 2
-            limit {_MOST_DOTS + 1}"""
+            f"""select (min(south) + max(north)) / 2, (min(west) + max(east)) / 2, sum(images)::bigint as images
+            from cells group by round((south + north) / 2 / {cell}), round((west + east) / 2 / {cell})
+            order by images desc, 1, 2 limit {_MOST_DOTS + 1}"""
         ).fetchall()
         if len(found) <= _MOST_DOTS:
             break
     return tuple(Dot(round(lat, 4), round(lon, 4), n) for lat, lon, n in found[:_MOST_DOTS])
 
 
-def _box(dots: tuple[Dot, ...]) -> tuple[float, float, float, float] | None:
-    """The smallest box around the dots: its sides lie beside the widest gap of longitudes."""
-    if not dots:
+def _box(ask: duckdb.DuckDBPyConnection) -> tuple[float, float, float, float] | None:
+    """The smallest box around all places: its sides lie beside the widest gap of longitudes. Needs ``_dots``' cells."""
+    south, north = _one(ask, "select min(south), max(north) from cells")
+    spans = ask.sql("select min(west), max(east) from cells group by floor(west) order by 1").fetchall()
+    if not spans:
         return None
-    longitudes = sorted(d.longitude for d in dots)
-    gaps = [(b - a, b, a) for a, b in itertools.pairwise(longitudes)]
-    gaps.append((longitudes[0] + 360 - longitudes[-1], longitudes[0], longitudes[-1]))
-    _, west, east = max(gaps)
-    latitudes = [d.latitude for d in dots]
-    return west, min(latitudes), east if east >= west else east + 360, max(latitudes)
+    west, east = around(spans)
+    return west, south, east, north
+
+
+def around(spans: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """West and east end of the longitudes that sorted spans cover; the east end of a region may lie above 180."""
+    gaps = [(b[0] - a[1], b[0], a[1]) for a, b in itertools.pairwise(spans)]
+    gaps.append((spans[0][0] + 360 - spans[-1][1], spans[0][0], spans[-1][1]))
+    gap, west, east = max(gaps)
+    if gap < 180:  # half the world or more: nothing is won by turning it
+        return spans[0][0], spans[-1][1]
+    return west, east if east >= west else east + 360
 
 
 def _depth_bars(ask: duckdb.DuckDBPyConnection) -> tuple[Bar, ...]:

@@ -67,7 +67,14 @@ def open_views(collection: Collection, contribution_id: str) -> Iterator[Views]:
         rejected = [warehouse.url(p) for p in quarantine_parts(collection, contribution_id)]
         _view(connection, "quarantine", rejected, schema.arrow("quarantine"))
         _rows_view(connection, [warehouse.url(p) for p in paths["rows"]], [warehouse.url(p) for p in paths["ids"]])
-        connection.execute("create temp view usable as from core semi join shards using (image_id)")
+        # Nearly all rows are usable, so the few that aren't make the smaller tables to join with.
+        connection.execute(
+            "create temp table without_image as select image_id from core anti join shards using (image_id)"
+        )
+        connection.execute(
+            "create temp table without_row as select image_id from shards anti join core using (image_id)"
+        )
+        connection.execute("create temp view usable as from core anti join without_image using (image_id)")
         usable = _count(connection, "usable")
         if usable:
             connection.execute("create temp view base as from usable")
@@ -130,6 +137,16 @@ def _rows_view(connection: duckdb.DuckDBPyConnection, parts: Sequence[str], ids:
         from read_parquet({list(parts)!r}, union_by_name=true) as delivered
         join read_parquet({list(ids)!r}) as ids on ids.part = aqqua_part and ids.row = aqqua_row"""
     )
+
+
+def places(connection: duckdb.DuckDBPyConnection, image_ids: Sequence[str]) -> dict[str, tuple[str, int | None, str]]:
+    """Table, line and object id of a few images, as far as their rows are known."""
+    found = connection.sql(
+        """select image_id, coalesce(source_table, ''), source_line, coalesce(source_object_id, '') from rows
+        where list_contains($ids, image_id)""",
+        params={"ids": list(image_ids)},
+    ).fetchall()
+    return {image_id: (table, line, object_id) for image_id, table, line, object_id in found}
 
 
 def _count(connection: duckdb.DuckDBPyConnection, view: str) -> int:
