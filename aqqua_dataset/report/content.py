@@ -197,9 +197,9 @@ def _labels(known: Understood) -> list[Figure]:
         f"the {len(taxonomy.most)} commonest of {taxonomy.labels:,}" if taxonomy.labels > len(taxonomy.most) else "all"
     )
     alt = f"Images per label, {shown}."
-    rows = tuple((quoted(x.text), f"{x.images:,}", x.taxon or "no taxon") for x in taxonomy.most)
+    rows = tuple((quoted(x.text), f"{x.images:,}", x.taxon or "not understood") for x in taxonomy.most)
     table = Table(f"Images per label, {shown}", ("label", "images", "understood as"), rows, frozenset({1}))
-    caption = f"What: images per label as delivered, {shown}. Pale bars: labels without a taxon."
+    caption = f"What: images per label as delivered, {shown}. Pale bars: labels not understood yet."
     return [Figure(plots.label_bars(taxonomy.most, alt), alt, caption, table)]
 
 

@@ -131,7 +131,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Label:
-    """One label as delivered, the taxon it was understood as (or ""), and its images."""
+    """One label as delivered, the taxon or thing it was understood as (or ""), and its images."""
 
     text: str
     taxon: str
@@ -146,10 +146,10 @@ class Taxonomy:
     Attributes:
         labelled: images that have a label.
         labels: number of distinct labels.
-        matched_images: labelled images whose label has a taxon.
-        matched_labels: distinct labels that have a taxon.
+        matched_images: labelled images whose label was understood.
+        matched_labels: distinct labels that were understood.
         most: the commonest labels.
-        unresolved: the commonest labels without a taxon.
+        unresolved: the commonest labels that were not understood.
         status: images by status of their label.
     """
 

@@ -142,10 +142,10 @@ def _volume(known: Understood) -> tuple[str, ...]:
 def _labels(taxonomy: Taxonomy, rows: int) -> tuple[str, ...]:
     if not taxonomy.labelled:
         return ("The images have no labels; that is fine.",)
-    matched = "None of them was understood as a taxon yet. All labels are kept as delivered."
+    matched = "None of them was understood yet. All labels are kept as delivered."
     if taxonomy.matched_labels:
         matched = (
-            f"{taxonomy.matched_labels:,} of them understood as a taxon: {images(taxonomy.matched_images)} "
+            f"{taxonomy.matched_labels:,} of them understood: {images(taxonomy.matched_images)} "
             f"({share(taxonomy.matched_images, taxonomy.labelled)} of the labelled). All labels are kept as delivered."
         )
     return (
@@ -160,7 +160,7 @@ def _unresolved(taxonomy: Taxonomy) -> Table:
     left = taxonomy.labels - taxonomy.matched_labels
     shown = "" if left <= len(taxonomy.unresolved) else f", the {len(taxonomy.unresolved)} commonest of {left:,}"
     rows = tuple((quoted(label.text), f"{label.images:,}") for label in taxonomy.unresolved)
-    return Table(f"Labels without a taxon{shown}", ("label", "images"), rows, frozenset({1}))
+    return Table(f"Labels not understood yet{shown}", ("label", "images"), rows, frozenset({1}))
 
 
 def _listed(term: str, counts: Sequence[Counted], enumeration: str = "") -> str:

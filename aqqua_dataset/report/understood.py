@@ -229,12 +229,15 @@ def _volumes(ask: duckdb.DuckDBPyConnection) -> tuple[tuple[str, int, float, flo
 
 
 def _taxonomy(ask: duckdb.DuckDBPyConnection) -> Taxonomy:
-    """Labels by their text, or by their id where the delivery names ids only."""
+    """Labels by their text, or by their id where the delivery names ids only; a thing is understood as one."""
     ask.execute(
         """create or replace temp table labels as
-        select coalesce(label_verbatim, 'class ' || label_source_id) as label, max(taxon_name) as taxon,
-               max(aphia_id) as aphia_id, count(*) as images, count(taxon_name) as matched
-        from base where label_verbatim is not null or label_source_id is not null group by label"""
+        with meant as (
+            select *, coalesce(taxon_name, case label_kind
+                when 'nonliving' then 'no organism' when 'artefact' then 'an artefact' end) as meaning from base)
+        select coalesce(label_verbatim, 'class ' || label_source_id) as label, max(meaning) as taxon,
+               max(aphia_id) as aphia_id, count(*) as images, count(meaning) as matched
+        from meant where label_verbatim is not null or label_source_id is not null group by label"""
     )
     labelled, labels, images, matched = _one(
         ask, "select coalesce(sum(images), 0), count(*), coalesce(sum(matched), 0), count(taxon) from labels"
