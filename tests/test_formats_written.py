@@ -79,7 +79,7 @@ def test_mappings_name_inputs_and_units_that_exist(name: str) -> None:
     sources = set(schema.enumerations()["pixel_size_unit_source"]) | {"utc_by_format", ""}
     for row in schema.mapping(name).itertuples():
         assert row.input in inputs.index, row
-        if row.input in ("datetime", "date", "time"):
+        if row.input in ("datetime", "date", "time", "processing_date", "header_time"):
             assert re.fullmatch(r"|epoch_(s|ms|us)|.*%.*|[YMDHS]+", row.unit), row
         elif row.input == "pixel_size":
             assert set(row.unit.split("|")) <= set(inputs["pixel_size"])

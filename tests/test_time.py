@@ -273,3 +273,9 @@ def test_no_text_is_a_traceback_and_every_row_comes_out(texts: list[str]) -> Non
         made = interpret(rows, mapping, BERLIN)
         refused = {found["source_object_id"] for found in made.quarantine.to_pylist()}
         assert made.core.num_rows + len(refused) == len(rows)
+
+
+def test_a_part_without_any_known_instrument_or_time_comes_out() -> None:
+    made = interpret([{"when": None}, {"when": "x"}], None, form(instrument=None, pixel_size=None))
+    told = {(r["source_object_id"], r["reason"]) for r in made.quarantine.to_pylist()}
+    assert {("o0", "time_missing"), ("o1", "time_unparsable"), ("o0", "instrument_missing")} <= told

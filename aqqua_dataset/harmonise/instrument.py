@@ -61,7 +61,8 @@ def interpret(work: Work) -> None:
 def fact(work: Work, column: str) -> pd.Series:
     """A number of the instruments vocabulary, e.g. ``depth_rating_m``, for the instrument of each row."""
     table = schema.vocabulary("instruments.csv").set_index("instrument_id")
-    return work.columns["instrument_id"].map(pd.to_numeric(table[column], errors="coerce"))
+    found = work.columns["instrument_id"].map(pd.to_numeric(table[column], errors="coerce"))
+    return found.astype("float64")  # without a known instrument the map is one of text
 
 
 def meets_live_water(work: Work) -> Mask:
