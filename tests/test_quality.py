@@ -79,10 +79,25 @@ def test_an_event_with_fewer_images_than_declared(tmp_path: Path, declared: int,
     assert found == [expected, expected, []]
 
 
-@pytest.mark.parametrize(("area", "expected"), [(18.0, []), (17.0, ["LABEL_SIZE_CONFLICT"])])
-def test_a_copepod_of_less_than_50_micrometres(tmp_path: Path, area: float, expected: list[str]) -> None:
-    # 2 * sqrt(18 / pi) * 10.6 um = 50.7 um; with 17 px it is 49.3 um
-    assert flags(tmp_path, [{"object_area_px2": area, "taxon_name": "Copepoda"}]) == [expected]
+@pytest.mark.parametrize(
+    ("taxon", "aphia_id", "area", "expected"),
+    [
+        # 2 * sqrt(18 / pi) * 10.6 um = 50.7 um; with 17 px it is 49.3 um
+        ("Copepoda", 1080, 18.0, []),
+        ("Copepoda", 1080, 17.0, ["LABEL_SIZE_CONFLICT"]),
+        ("Calanoida", 1100, 17.0, ["LABEL_SIZE_CONFLICT"]),  # below Copepoda
+        ("Chaetognatha", 2081, 17.0, []),
+        ("a copepod without an id", None, 17.0, []),
+        # 174,700 px are 4,999.4 um wide, 174,800 px 5,000.8 um
+        ("Chaetoceros", 148985, 174_700.0, []),
+        ("Chaetoceros", 148985, 174_800.0, ["LABEL_SIZE_CONFLICT"]),
+    ],
+)
+def test_a_size_that_its_taxon_never_has(
+    tmp_path: Path, taxon: str, aphia_id: int | None, area: float, expected: list[str]
+) -> None:
+    row = {"object_area_px2": area, "taxon_name": taxon, "aphia_id": aphia_id}
+    assert flags(tmp_path, [row], [{"width_px": 900, "height_px": 900}]) == [expected]
 
 
 def test_flags_are_in_the_vocabularys_order_and_the_worst_one_gives_the_level(tmp_path: Path) -> None:

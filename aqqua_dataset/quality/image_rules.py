@@ -1,8 +1,10 @@
 """Rules that need the stored images, or the whole set of them: size in the water, enlargement, content."""
 
 import duckdb
+import pandas as pd
 
 from aqqua_dataset import schema
+from aqqua_dataset.labels.taxonomy import taxonomy
 from aqqua_dataset.quality.rules import Rule
 from aqqua_dataset.quality.thresholds import threshold
 from aqqua_dataset.registry.models import Contribution
@@ -96,12 +98,20 @@ def few_images(connection: duckdb.DuckDBPyConnection, contribution: Contribution
 
 
 def size_of_label(connection: duckdb.DuckDBPyConnection, contribution: Contribution) -> str:
-    """L10: the object is outside the sizes its taxon has (vocabularies/label_sizes.csv)."""
-    connection.register("sizes", schema.vocabulary("label_sizes.csv"))
+    """L10: the object is outside the sizes that its taxon, or the nearest one above it, has (label_sizes.csv)."""
+    sizes = schema.vocabulary("label_sizes.csv").set_index("taxon_name")[["min_um", "max_um"]].astype("float64")
+    snapshot = taxonomy(None)
+    rows: list[tuple[str, float, float]] = []
+    for name, aphia_id in connection.sql("select distinct taxon_name, aphia_id from core").fetchall():
+        taxon = snapshot.by_id(aphia_id) if aphia_id else None
+        above = [name, *reversed(taxon.lineage if taxon else ())]
+        nearest = next((n for n in above if n in sizes.index), None)
+        if nearest is not None:
+            rows.append((name, sizes["min_um"][nearest], sizes["max_um"][nearest]))
+    connection.register("sizes", pd.DataFrame(rows, columns=["taxon_name", "min_um", "max_um"]))
     return f"""
         select image_id from core join sizes using (taxon_name)
-        where object_area_px2 > 0
-          and ({ESD_UM} < try_cast(min_um as double) or {ESD_UM} > try_cast(max_um as double))"""
+        where object_area_px2 > 0 and ({ESD_UM} < min_um or {ESD_UM} > max_um)"""
 
 
 RULES: dict[str, Rule] = {
