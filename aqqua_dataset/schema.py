@@ -243,6 +243,10 @@ def dictionary_markdown() -> str:
         "|---|---|---|---|---|",
     ]
     lines += ["| " + " | ".join(row) + " |" for row in flags.itertuples(index=False)]
+    lines += ["", "## Quality tests", "", "Thresholds are in `schemas/vocabularies/thresholds.csv`.", ""]
+    lines += ["| test | name | flags and reasons | note |", "|---|---|---|---|"]
+    for test, name, marks, note in vocabulary("quality_tests.csv").itertuples(index=False):
+        lines.append(f"| {test} | {name} | {marks.replace('|', ', ')} | {note} |")
     return "\n".join(lines) + "\n"
 
 

@@ -3,11 +3,12 @@
     python bench/harmonise.py [--rows 1000000] [--usual-rows 200000] [--quality]
 
 ``ours`` takes verbatim parts as the reader stores them through every interpreter, flag and reject, the Pandera schema
-and into Parquet, part by part in one process; ``quality`` runs the rules over the whole contribution and writes the
-final flags. ``usual`` is what one would write for one project: the same table read whole, dates, positions, depths and
-pixel sizes converted with pandas, the label taken apart with ``apply``, then one lazy Pandera validation with the same
-schema of ranges; it keeps no verbatim text, no flags and no reasons. Memory is the peak above an idle process that has
-imported the same modules; flat memory shows as equal numbers for 1x and 10x.
+and into Parquet, part by part in one process; ``pandera`` is that validation alone, once more; ``quality`` runs the
+rules over the whole contribution and writes the final flags. ``usual`` is what one would write for one project: the
+same table read whole, dates, positions, depths and pixel sizes converted with pandas, the label taken apart with
+``apply``, then one lazy Pandera validation of the same ranges; it keeps no verbatim text, no flags and no reasons.
+Memory is the peak above an idle process that has imported the same modules; flat memory shows as equal numbers for 1x
+and 10x.
 """
 
 import argparse
@@ -37,13 +38,16 @@ def main() -> None:
     options = parser.parse_args()
     if options.child:
         way, folder, rows = options.child
-        print(json.dumps({"ours": ours, "usual": usual, "quality": quality}[way](folder, int(rows))))
+        print(
+            json.dumps({"ours": ours, "pandera": pandera, "quality": quality, "usual": usual}[way](folder, int(rows)))
+        )
         return
     print("way             rows     rows/s   peak MB")
     rates = {}
     with tempfile.TemporaryDirectory() as folder:
         write_parts(folder, options.rows)
-        for way, most in (("ours", options.rows), ("quality", options.rows), ("usual", options.usual_rows)):
+        ways = ("ours", options.rows), ("pandera", options.rows), ("quality", options.rows)
+        for way, most in (*ways, ("usual", options.usual_rows)):
             for rows in dict.fromkeys((max(PART, most // 10 // PART * PART), most)):
                 found = child(way, folder, rows)
                 rates[way] = rows / found["seconds"]
@@ -129,6 +133,21 @@ def ours(folder: str, rows: int) -> dict[str, float]:
     return {"seconds": time.perf_counter() - started, "peak": _peak() - idle}
 
 
+def pandera(folder: str, rows: int) -> dict[str, float]:
+    """Seconds and MB for validating the harmonised parts once more: what Pandera costs of the whole."""
+    from aqqua_dataset import schema
+    from aqqua_dataset.warehouse import Warehouse
+
+    warehouse, validator = Warehouse(folder), schema.pandera_schema("core")
+    tables = (warehouse.read_parquet(f"core/{p:05d}.parquet").to_pandas() for p in range(rows // PART))
+    idle, seconds = _peak(), 0.0
+    for table in tables:
+        started = time.perf_counter()
+        validator.validate(table, lazy=True)
+        seconds += time.perf_counter() - started
+    return {"seconds": seconds, "peak": _peak() - idle}
+
+
 def quality(folder: str, rows: int) -> dict[str, float]:
     """Seconds and MB for the rules over the whole contribution."""
     from builders import contribution
@@ -146,18 +165,18 @@ def quality(folder: str, rows: int) -> dict[str, float]:
 def usual(folder: str, rows: int) -> dict[str, float]:
     """Seconds and MB for the same table read whole, converted with pandas and validated with Pandera."""
     import pandas as pd
-    import pandera.pandas as pandera
+    import pandera.pandas as checking
 
     checks = {
-        "latitude": pandera.Column(float, pandera.Check.in_range(-90, 90)),
-        "longitude": pandera.Column(float, pandera.Check.in_range(-180, 180)),
-        "datetime": pandera.Column("datetime64[us, UTC]", pandera.Check.ge(pd.Timestamp("1850-01-01", tz="UTC"))),
-        "depth_min": pandera.Column(float, pandera.Check.in_range(0, 11_000)),
-        "depth_max": pandera.Column(float, pandera.Check.in_range(0, 11_000)),
-        "pixel_size": pandera.Column(float, pandera.Check.in_range(50, 120)),
-        "instrument": pandera.Column(str, pandera.Check.isin(["uvp6", "uvp5hd"])),
-        "status": pandera.Column(str, pandera.Check.isin(["validated", "predicted", "dubious"])),
-        "taxon": pandera.Column(str), "object_id": pandera.Column(str, unique=True),
+        "latitude": checking.Column(float, checking.Check.in_range(-90, 90)),
+        "longitude": checking.Column(float, checking.Check.in_range(-180, 180)),
+        "datetime": checking.Column("datetime64[us, UTC]", checking.Check.ge(pd.Timestamp("1850-01-01", tz="UTC"))),
+        "depth_min": checking.Column(float, checking.Check.in_range(0, 11_000)),
+        "depth_max": checking.Column(float, checking.Check.in_range(0, 11_000)),
+        "pixel_size": checking.Column(float, checking.Check.in_range(50, 120)),
+        "instrument": checking.Column(str, checking.Check.isin(["uvp6", "uvp5hd"])),
+        "status": checking.Column(str, checking.Check.isin(["validated", "predicted", "dubious"])),
+        "taxon": checking.Column(str), "object_id": checking.Column(str, unique=True),
     }  # fmt: skip
     idle, started = _peak(), time.perf_counter()
     frame = pd.concat([pd.read_parquet(f"{folder}/rows/{p:05d}.parquet") for p in range(rows // PART)])
@@ -172,7 +191,7 @@ def usual(folder: str, rows: int) -> dict[str, float]:
     clean["pixel_size"] = pd.to_numeric(frame["acq_pixel"], errors="coerce").astype("float64")
     clean["status"] = frame["object_annotation_status"]
     clean["taxon"] = frame["object_annotation_category"].apply(lambda label: label.split("<")[-1])
-    pandera.DataFrameSchema(checks).validate(clean, lazy=True)
+    checking.DataFrameSchema(checks).validate(clean, lazy=True)
     clean.to_parquet(f"{folder}/usual.parquet")
     return {"seconds": time.perf_counter() - started, "peak": _peak() - idle}
 

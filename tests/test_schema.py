@@ -79,3 +79,19 @@ def test_reasons_and_flags_are_unique_and_say_what_to_do() -> None:
         table = schema.vocabulary(name)
         assert table[key].is_unique
         assert (table["action"] != "").all()
+
+
+def test_every_quality_test_leads_to_a_flag_or_reason_or_says_why_not() -> None:
+    tests = schema.vocabulary("quality_tests.csv")
+    assert len(tests) == 77
+    assert tests["test"].is_unique
+    known = {*schema.vocabulary("flags.csv")["flag"], *schema.vocabulary("reasons.csv")["reason"]}
+    for row in tests.itertuples():
+        assert row.marks or row.note, row.test
+        assert set(filter(None, row.marks.split("|"))) <= known, row.test
+
+
+def test_every_flag_is_raised_and_every_reason_given_somewhere() -> None:
+    code = "\n".join(p.read_text() for p in (ROOT / "aqqua_dataset").rglob("*.py"))
+    marks = [*schema.vocabulary("flags.csv")["flag"], *schema.vocabulary("reasons.csv")["reason"]]
+    assert [mark for mark in marks if not re.search(rf"\b{mark}\b", code)] == []
