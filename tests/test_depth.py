@@ -110,7 +110,7 @@ def test_a_depth_that_can_not_be_read_is_no_missing_one() -> None:
         ({"water_type": "brackish"}, -15, []),
         ({"water_type": "freshwater", "water_surface_elevation_m": 372}, 357, []),
         ({"water_type": "freshwater", "water_surface_elevation_m": 0}, -15, []),
-        ({"water_type": "freshwater"}, None, ["ALTITUDE_UNKNOWN"]),
+        ({"water_type": "freshwater"}, None, ["LAKE_WITHOUT_ELEVATION"]),
     ],
 )
 def test_both_conventions(changes: dict[str, Any], altitude: float | None, flags: list[str]) -> None:

@@ -84,12 +84,8 @@ def _bottom(work: Work) -> pd.Series:
 
 def _altitude(work: Work, depth: pd.Series) -> pd.Series:
     """Metres above mean sea level; the sea's surface is at 0, that of a lake or river where the form says."""
-    declared = work.contribution.declared
-    surface = declared.water_surface_elevation_m
-    if surface is None and declared.water_type == "freshwater":
-        work.flag("ALTITUDE_UNKNOWN", depth.notna())
-        return work.constant(float("nan"))
-    return (surface or 0.0) - depth
+    altitude = (work.contribution.declared.water_surface_elevation_m or 0.0) - depth
+    return altitude.mask(work.flags["LAKE_WITHOUT_ELEVATION"])
 
 
 def _delivered(work: Work) -> tuple[pd.Series, pd.Series, dict[str, pd.Series]]:
@@ -129,9 +125,9 @@ def _from_pressure(work: Work) -> tuple[pd.Series, pd.Series]:
         pressure, _ = work.quantity(delivered, candidate.unit.removesuffix("_absolute"), factors)
         value = value.mask(text.isna() & delivered.notna(), pressure - surface * factor)
         text = text.fillna(delivered)
-    if work.contribution.declared.water_type == "freshwater":
-        return value * 1e4 / (1000 * 9.80665), text  # at 1000 kg m-3 and standard gravity
-    return depth_of_pressure(value, work.columns["latitude"]), text
+    fresh = value * 1e4 / (1000 * 9.80665)  # at 1000 kg m-3 and standard gravity
+    salt = depth_of_pressure(value, work.columns["latitude"])
+    return salt.mask(work.columns["water_type"] == "freshwater", fresh), text
 
 
 def depth_of_pressure(pressure: pd.Series, latitude: pd.Series) -> pd.Series:
