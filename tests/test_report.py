@@ -120,7 +120,8 @@ def test_what_was_understood_names_unit_zone_and_who_says_so(demo: Collection) -
 def test_flags_and_reasons_come_with_meaning_action_count_and_place(demo: Collection) -> None:
     facts = gather(demo, "skagerrak-messy-2018")
     flags = {m.name: m for m in facts.flags}
-    assert set(flags) == {"DEPTH_MIN_GT_MAX", "LABEL_STATUS_UNKNOWN", "COUNT_UNCERTAINTY"}
+    raised = {"DEPTH_MIN_GT_MAX", "LABEL_STATUS_UNKNOWN", "LOW_VALIDATION", "COUNT_UNCERTAINTY"}
+    assert set(flags) == raised
     [example] = flags["DEPTH_MIN_GT_MAX"].examples
     assert (example.table, example.line, example.column, example.value) == (
         "ecotaxa_ska18_n3.tsv",
