@@ -10,14 +10,17 @@ from typing import Any
 
 import numpy as np
 import openpyxl
+import pandas as pd
 import pytest
 from builders import collection, contribution
 from PIL import Image
 
 from aqqua_dataset.compute import open_executor
 from aqqua_dataset.dedup.exact import TABLE, find_duplicates
+from aqqua_dataset.harmonise.supplement import supplement
 from aqqua_dataset.pipeline import Collection, StageReport, manifest, run_contribution
-from aqqua_dataset.registry.models import Contribution, Declared, Quantity, Source
+from aqqua_dataset.registry.models import Contribution, Declared, FolderValues, Quantity, Source
+from aqqua_dataset.warehouse import Warehouse
 
 RNG = np.random.default_rng(11)
 FORM = Declared(
@@ -133,7 +136,9 @@ def test_a_side_table_that_arrives_later_frees_the_images_without_reading_them_a
         {"casts.csv": "cast;lat;lon;when\nc1;54,5;11,5;14.06.2019 13:30\nc2;54,6;11,6;14.06.2019 14:30\n"},
     )
     reports = run(made)
-    assert {s: r.outcome for s, r in reports.items()} == {"rows": "unchanged", "core": "done", "images": "unchanged"}
+    assert {s: r.outcome for s, r in reports.items()} == {
+        "rows": "unchanged", "core": "done", "images": "unchanged", "quality": "done",
+    }  # fmt: skip
     assert [r["latitude"] for r in rows_of(made, "core")] == [54.5, 54.6]
 
 
@@ -262,3 +267,11 @@ def test_titles_and_comments_may_stand_above_the_columns_names(tmp_path: Path, k
     assert [(r["source_object_id"], r["depth_m"]) for r in rows_of(made, "core")] == [("a", 5.0)]
     [bad, _] = rows_of(made, "rejected")
     assert (bad["source_object_id"], bad["source_line"], bad["reason"]) == ("b", 7, "depth_unparsable")
+
+
+def test_rows_without_any_usable_path_are_no_traceback() -> None:
+    rows = pd.DataFrame({"aqqua_path": pd.Series([None, None], dtype="str")})
+    folders = (FolderValues(path="a/*", holds={"depth": 5}),)
+    source = Source(format="table", location="x", folders=folders)
+    found, _ = supplement(Warehouse("memory://none"), "x", rows, source)
+    assert found["folder.depth"].isna().all()

@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from reading import formats_that_fit, harmonised, read, rules
@@ -433,6 +433,8 @@ def test_header_tables_come_back_as_they_were_written(made: dict[str, tuple[str,
 
 
 @settings(max_examples=20, deadline=None)
+@example(data=b";")
+@example(data=b"\x00\r")
 @given(data=st.binary(max_size=200))
 def test_no_bytes_are_a_traceback(scratch: Path, data: bytes) -> None:
     (scratch / "scan" / PID).write_bytes(b"PID\r\n[Data]\r\n!Item;Label\r\n" + data)

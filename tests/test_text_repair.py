@@ -98,7 +98,7 @@ def test_damage_is_flagged_and_stays_as_delivered() -> None:
     cells: dict[str, str | None] = {"l": "Copepoda", "s": "V", "e": "st1", "p": "Thalassa"}
     assert row(cells, mapping)["qc_flags"] == []
     hurt = row(cells | {"l": "CopÃ©poda"}, mapping)
-    assert (hurt["label_verbatim"], hurt["qc_flags"]) == ("CopÃ©poda", ["ENCODING_MOJIBAKE"])
+    assert (hurt["label_verbatim"], hurt["qc_flags"]) == ("CopÃ©poda", ["LABEL_NO_APHIA", "ENCODING_MOJIBAKE"])
     hurt = row(cells | {"p": "ThalÃ©ssa"}, mapping)
     assert (hurt["platform"], hurt["qc_flags"]) == ("ThalÃ©ssa", ["ENCODING_MOJIBAKE"])
     hurt = row(cells | {"e": "1.23E+05"}, mapping)

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from aqqua_dataset.harmonise.text import repair
 from aqqua_dataset.harmonise.work import Work
 from aqqua_dataset.labels.answers import answered, relevant
 from aqqua_dataset.labels.match import Label, Match, resolve
@@ -48,7 +49,7 @@ def interpret(work: Work) -> None:
     _score(work, status)
 
     # Millions of images bear a few hundred labels: each is looked at once.
-    asked = pd.DataFrame({"text": label, "hierarchy": hierarchy, "id": label_id}).fillna("")
+    asked = pd.DataFrame({"text": repair(label)[0], "hierarchy": repair(hierarchy)[0], "id": label_id}).fillna("")
     codes = asked.groupby(list(asked), sort=False).ngroup().to_numpy()
     matches = _matches(work, asked.drop_duplicates(), ecotaxa)
     _spread(work, matches, codes)

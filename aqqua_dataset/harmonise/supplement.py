@@ -41,7 +41,7 @@ def supplement(
 def _folders(paths: pd.Series) -> pd.Series:
     """The folder each file lies in, "" for the delivery's root; an archive counts as a folder."""
     inside = paths.where(paths.str.contains("/", regex=False), "/" + paths)
-    return inside.str.rsplit("/", n=1).str[0].str.replace("!/", "/").str.removesuffix("!")
+    return inside.str.replace(r"/[^/]*$", "", regex=True).str.replace("!/", "/").str.removesuffix("!")
 
 
 def _lies_in(folder: str, glob: str) -> bool:

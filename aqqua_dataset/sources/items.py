@@ -95,12 +95,13 @@ def located(
     folder = path.removesuffix(posixpath.basename(path))
     name = (f"{stem}_" + items.rows[_ITEM].str.strip()).where(items.reason.fillna("") != "object_id_missing")
     found = {n: delivery.find(f"{folder}{n}", IMAGE_ENDINGS) or f"{folder}{n}.jpg" for n in name.dropna().unique()}
+    files = name.map(found).astype("str")  # without a single name pandas makes numbers of it
     locator = {
         "aqqua_object_id": name,
-        "aqqua_image_file": name.map(found).astype("str").str.rsplit("/", n=1).str[-1],
+        "aqqua_image_file": files.str.replace(r"^.*/", "", regex=True),
         "aqqua_table": path,
         "aqqua_line": items.rows.index.to_series() + line + 1,
-        "aqqua_path": name.map(found),
+        "aqqua_path": files,
         "aqqua_flags": items.cut.map({True: "ROW_CUT_OFF", False: ""}),
         "aqqua_reason": items.reason,
         "aqqua_column": items.reason.map(dict.fromkeys(("object_id_missing", "object_id_repeated"), "!Item")),
