@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from aqqua_dataset.demo import write_deliveries
-from aqqua_dataset.demo.draw import organism
-from aqqua_dataset.demo.ecotaxa import MISTAKES, write_ecotaxa_tsv
+from aqqua_dataset.demo.draw import organism, write_files
+from aqqua_dataset.demo.ecotaxa import MISTAKES, ecotaxa_tsv
 from aqqua_dataset.demo.ifcb import Line, Style, ifcb_bin, write_ifcb_bin
 from aqqua_dataset.registry.load import load_registry
 
@@ -283,7 +283,7 @@ def test_ifcb_header_entries_can_be_changed(tmp_path: Path) -> None:
 )
 def test_ecotaxa_flavours(tmp_path: Path, options: dict[str, Any], start: bytes, lines: int) -> None:
     rows = [{"object_id": "o1", "object_lat": "1.5"}, {"object_id": "o2", "sample_ship": "Rhône"}]
-    write_ecotaxa_tsv(tmp_path / "sub" / "ecotaxa_x.tsv", rows, **options)
+    write_files(tmp_path / "sub", {"ecotaxa_x.tsv": ecotaxa_tsv(rows, **options)})
     data = (tmp_path / "sub" / "ecotaxa_x.tsv").read_bytes()
     assert data.startswith(start)
     assert data.count(b"\n") == lines

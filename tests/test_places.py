@@ -110,12 +110,6 @@ def test_water_at_the_point_is_water_within_any_distance(latitude: float, longit
     assert places.water_within(*point, km + 1)[0] or not near
 
 
-def test_distances() -> None:
-    # A quarter of a great circle of the sphere of 6371.0088 km is 10007.557 km.
-    assert places.distance_km(*at(0.0, 0.0), *at(90.0, 50.0))[0] == pytest.approx(10007.557, abs=1e-3)
-    assert places.distance_km(*at(0.0, 179.5), *at(0.0, -179.5))[0] == pytest.approx(111.1951, abs=1e-4)
-
-
 # --- provinces: invented squares. AAAA 0-10 E, 0-10 N with a hole; BBBB east of it; CCCC in two parts at 180 degrees.
 SHELL_A = [(0, 0), (10, 0), (10, 10), (0, 10), (0, 0)]
 HOLE_A = [(4, 4), (4, 6), (6, 6), (6, 4), (4, 4)]

@@ -23,18 +23,6 @@ _LABELS = (
 )
 
 
-def write_ecotaxa_tsv(
-    path: Path,
-    rows: Sequence[Mapping[str, str]],
-    type_row: bool = True,
-    bom: bool = False,
-    encoding: str = "latin-1",
-    quoted: bool = False,
-) -> None:
-    """Writes an EcoTaxa table; see `ecotaxa_tsv`."""
-    write_files(path.parent, {path.name: ecotaxa_tsv(rows, type_row, bom, encoding, quoted)})
-
-
 def ecotaxa_tsv(
     rows: Sequence[Mapping[str, str]],
     type_row: bool = True,

@@ -69,15 +69,6 @@ def dry(latitude: Degrees, longitude: Degrees, km: float) -> Mask:
     return result
 
 
-def distance_km(latitude: Degrees, longitude: Degrees, other_latitude: Degrees, other_longitude: Degrees) -> Degrees:
-    """Great-circle distance by the haversine formula, on a sphere of the Earth's mean radius."""
-    first, second = np.radians(latitude), np.radians(other_latitude)
-    across = np.radians(other_longitude - longitude)
-    chord = np.sin((second - first) / 2) ** 2 + np.cos(first) * np.cos(second) * np.sin(across / 2) ** 2
-    result: Degrees = 2 * EARTH_KM * np.arcsin(np.sqrt(np.minimum(chord, 1.0)))
-    return result
-
-
 @functools.cache
 def _planes() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
     """Where land is and where lakes are, eight cells to the byte: 37 MB instead of 149."""
