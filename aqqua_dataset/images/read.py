@@ -50,3 +50,9 @@ def _why_not(connection: Any, warehouse: Warehouse, release: str, image_id: str)
         for row in _look_up(connection, [warehouse.url(duplicates)], image_id):
             return f"{image_id} is published as {row['kept_image_id']} (equal {row['duplicate_kind']})"
     return f"no image {image_id} in {release}"
+
+
+def listed_files(text: str) -> dict[str, str]:
+    """Path -> SHA-256 of every file of a release, from its list of checksums."""
+    lines = (line.partition("  ") for line in text.splitlines() if not line.startswith("#"))
+    return {path: digest for digest, _, path in lines}
