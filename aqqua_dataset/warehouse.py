@@ -49,6 +49,7 @@ class Warehouse:
         self._fs, self._base = open_store(root, self.storage_options)
         self._base = self._base.rstrip("/")
         self.is_local = "file" in (self._fs.protocol if isinstance(self._fs.protocol, tuple) else (self._fs.protocol,))
+        self.is_web = "http" in self._fs.protocol
         self._watched: dict[str, str | None] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
