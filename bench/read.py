@@ -195,7 +195,6 @@ def look_ups(folder: Path, images: int) -> None:
     shard = "images/contribution=bench/shard-00000.tar"
     (release / shard).parent.mkdir(parents=True)
     (release / shard).write_bytes(bytes(1 << 20))
-    places = {"offset": [0] * 100_000, "length": [10_000] * 100_000}
     rng, tables, sample = np.random.default_rng(2), [], []
     for part in range(max(1, images // 100_000)):
         raw = rng.integers(0, 256, (100_000, 16), np.uint8)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import dagster as dg
 import numpy as np
 import pytest
 import stores
@@ -18,9 +19,11 @@ from aqqua_dataset import cli, maintenance
 from aqqua_dataset.compute import open_executor
 from aqqua_dataset.config import Config
 from aqqua_dataset.dedup.exact import find_duplicates
+from aqqua_dataset.definitions import build_definitions
 from aqqua_dataset.demo.draw import encode, organism, write_files
 from aqqua_dataset.demo.ecotaxa import ecotaxa_tsv, net_row
 from aqqua_dataset.findings import Finding
+from aqqua_dataset.orchestration.resources import CollectionResource
 from aqqua_dataset.pipeline import Collection, manifest, run_contribution
 from aqqua_dataset.release.build import build_release
 from aqqua_dataset.release.gate import ReleaseRequest
@@ -289,6 +292,23 @@ def test_the_command_line_checks_and_cleans(made: Collection, capsys: pytest.Cap
     assert file(made, path).exists()
     assert cli.main(["warehouse", "gc", "--older-than", "0", *places]) == 0
     assert not file(made, path).exists()
+
+
+def test_the_jobs_check_and_list(made: Collection) -> None:
+    resource = CollectionResource(
+        registry=str(Path(__file__).parent.parent / "contributor_registry"), warehouse=made.warehouse.root
+    )
+    definitions = build_definitions(resource)
+
+    def run(name: str) -> dg.ExecuteInProcessResult:
+        return definitions.resolve_job_def(name).execute_in_process(raise_on_error=False)
+
+    made.warehouse.write_bytes("dedup/.unfinished-abc", b"x")
+    assert run("check_warehouse").success
+    assert run("clean_warehouse").success
+    assert maintenance.orphans(made) == ["dedup/.unfinished-abc"]
+    file(made, shard(made)).unlink()
+    assert not run("check_warehouse").success
 
 
 # --- commits
