@@ -173,20 +173,27 @@ def ways(folder: Path, readers: dict[str, ReleaseReader], ids: list[str]) -> dic
 
 
 def report(measured: dict[str, Callable[[], int]], rounds: int) -> None:
-    times: dict[str, list[float]] = {name: [] for name in measured}
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in measured}
     for read in measured.values():
         read()  # opens connections and the index, warms the page cache
     for _ in range(rounds):
         for name, read in measured.items():
-            started = time.perf_counter()
+            started, worked = time.perf_counter(), time.process_time()
             count = read()
-            times[name].append((time.perf_counter() - started) / count)
+            times[name].append(((time.perf_counter() - started) / count, (time.process_time() - worked) / count))
     plain = {"random": "random: open, seek, read (place known)", "write": "write: shard, local"}
     plain["sequence"] = "sequence: webdataset, local"
-    print(f"{'':42}{'us/image':>12}{'images/s':>12}{'ratio':>8}")
+    print(f"{'':42}{'us/image':>12}{'images/s':>12}{'ratio':>8}{'CPU us':>10}{'ratio':>8}")
     for name, values in times.items():
-        each, base = statistics.median(values), statistics.median(times[plain[name.partition(":")[0]]])
-        print(f"{name:42}{each * 1e6:12,.1f}{1 / each:12,.0f}{each / base:8.2f}", flush=True)
+        (each, base), (work, floor) = (
+            (statistics.median(v[side] for v in values), statistics.median(v[side] for v in base_values))
+            for base_values in [times[plain[name.partition(":")[0]]]]
+            for side in (0, 1)
+        )
+        print(
+            f"{name:42}{each * 1e6:12,.1f}{1 / each:12,.0f}{each / base:8.2f}{work * 1e6:10,.1f}{work / floor:8.2f}",
+            flush=True,
+        )
 
 
 def look_ups(folder: Path, images: int) -> None:
@@ -218,14 +225,15 @@ def look_ups(folder: Path, images: int) -> None:
     again.read(sample[0])
     first = time.perf_counter() - started
     random.shuffle(sample)
-    started = time.perf_counter()
+    started, worked = time.perf_counter(), time.process_time()
     for image_id in sample:
         again.read(image_id)
-    each = (time.perf_counter() - started) / len(sample)
+    each, work = ((t - s) / len(sample) for t, s in ((time.perf_counter(), started), (time.process_time(), worked)))
     size = sum(p.stat().st_size for p in next((folder / "cache").glob(f"release-{again._digest}")).iterdir())
     print(
         f"\nindex of {count:,} images: {size / count:.0f} bytes each, made in {made:.1f} s ({count / made:,.0f}/s); "
-        f"opened with the first image in {first * 1e3:.1f} ms; then {each * 1e6:.1f} us per image of 10 kB"
+        f"opened with the first image in {first * 1e3:.1f} ms; then {each * 1e6:.1f} us per image of 10 kB, "
+        f"{work * 1e6:.1f} of them CPU"
     )
 
 
