@@ -132,6 +132,18 @@ def test_a_flipped_byte_of_an_image_is_found_deep_with_its_id_and_both_hashes(ma
     assert f"expected SHA-256 {index[2]['image_sha256']}" in found.message
 
 
+def test_a_damaged_shard_is_packed_again_to_the_same_bytes(made: Collection) -> None:
+    path = file(made, shard(made))
+    whole, index = path.read_bytes(), path.with_suffix(".parquet").read_bytes()
+    path.write_bytes(whole[:600] + bytes([whole[600] ^ 1]) + whole[601:])
+    path.with_suffix(".parquet").unlink()
+    file(made, "contributions/one/images.json").unlink()
+    with open_executor("serial") as (workers, count):
+        run_contribution(made, "one", workers, count, lambda _: None)
+    assert (path.read_bytes(), path.with_suffix(".parquet").read_bytes()) == (whole, index)
+    assert errors(made, deep=True) == []
+
+
 def test_a_flipped_byte_of_a_header_is_found_without_reading_images(made: Collection) -> None:
     path = shard(made)
     first = made.warehouse.read_parquet(path.replace(".tar", ".parquet")).to_pylist()[0]
