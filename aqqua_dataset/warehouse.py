@@ -24,6 +24,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from aqqua_dataset.findings import Finding, Refused
 from aqqua_dataset.storage import open_store
 
 ROW_GROUP_ROWS = 5_000
@@ -35,8 +36,10 @@ UPLOAD_PART = 16 << 20
 UNFINISHED = ".unfinished-"
 
 
-class CommitConflict(OSError):
+class CommitConflict(Refused):
     """Somebody else has replaced a manifest since it was read; nothing was written."""
+
+    what = "the commit"
 
 
 class Warehouse:
@@ -154,7 +157,8 @@ class Warehouse:
             CommitConflict: another writer was faster.
         """
         seen = self._watched.pop(path) if path in self._watched else self._state(path)
-        conflict = CommitConflict(f"{self.url(path)} was replaced by another run; run again")
+        message = "this manifest was replaced by another run since this one began; run again"
+        conflict = CommitConflict([Finding("commit_conflict", "error", message, file=self.url(path))])
         if self.is_local:
             with _locked(Path(f"{self._base}/{path}").parent):
                 if self._state(path) != seen:
@@ -283,15 +287,15 @@ class Warehouse:
         """
         if "s3" not in self._fs.protocol:
             return []
-        bucket, _, prefix = self._base.partition("/")
+        bucket, _, prefix = f"{self._base}/".partition("/")
         try:
-            begun = self._fs.call_s3("list_multipart_uploads", Bucket=bucket, Prefix=f"{prefix}/").get("Uploads", [])
+            begun = self._fs.call_s3("list_multipart_uploads", Bucket=bucket, Prefix=prefix).get("Uploads", [])
         except (OSError, NotImplementedError):
             return []
         old = [u for u in begun if u["Initiated"] <= before]
         for upload in () if dry_run else old:
             self._fs.call_s3("abort_multipart_upload", Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
-        return [f"{u['Key'].removeprefix(f'{prefix}/')} (upload)" for u in old]
+        return [f"{u['Key'].removeprefix(prefix)} (upload)" for u in old]
 
     def sha256(self, path: str) -> str:
         """SHA-256 of a file, read in pieces."""
