@@ -51,6 +51,10 @@ class Collection:
     config: Config
     warehouse: Warehouse
 
+    def delivery(self, location: str) -> Delivery:
+        """Opens a delivery by its location in the registry; raises FileNotFoundError."""
+        return Delivery(self.config.delivery_location(location), self.config.storage.deliveries)
+
 
 @dataclass(frozen=True)
 class StageReport:
@@ -102,7 +106,7 @@ def read_rows(collection: Collection, contribution_id: str) -> StageReport:
             Finding("format_unknown", "error", message, contribution_id),
         )
     try:
-        delivery = Delivery(collection.config.delivery_location(source.location))
+        delivery = collection.delivery(source.location)
     except FileNotFoundError as error:
         return _refused(
             collection,
@@ -232,7 +236,7 @@ def _join_stamps(collection: Collection, source: Source) -> str:
     for join in source.joins:
         if join.location is not None:
             try:
-                with Delivery(collection.config.delivery_location(join.location)) as delivery:
+                with collection.delivery(join.location) as delivery:
                     stamps[join.id] = delivery.fingerprint()
             except FileNotFoundError:
                 stamps[join.id] = "missing"
@@ -241,9 +245,8 @@ def _join_stamps(collection: Collection, source: Source) -> str:
 
 def _write_joins(collection: Collection, source: Source, folder: str, report: Report) -> None:
     for join in source.joins:
-        location = collection.config.delivery_location(join.location or source.location)
         try:
-            with Delivery(location) as delivery:
+            with collection.delivery(join.location or source.location) as delivery:
                 write_join(collection.warehouse, folder, delivery, join, source.joins, report)
         except FileNotFoundError as error:
             report(Finding("delivery_missing", "error", str(error), key=f"source.joins.{join.id}.location"))
@@ -264,17 +267,17 @@ def pack_images(
     if report := _unchanged(collection, contribution_id, "images", key):
         return report
     folder = _folder(contribution_id, "images", key)
-    options = tuple(sorted(collection.warehouse.storage_options.items()))
     location = collection.config.delivery_location(contribution.source.location)
     tasks = [
         pack.PackTask(
             collection.warehouse.root,
-            options,
+            collection.warehouse.storage_options,
             location,
             contribution_id,
             rows["folder"],
             folder,
             part,
+            collection.config.storage.deliveries,
         )
         for part in range(len(rows["parts"]))
     ]
@@ -353,6 +356,7 @@ def _fresh_folder(collection: Collection, contribution: str, stage: Stage, key: 
 
 
 def _unchanged(collection: Collection, contribution: str, stage: Stage, key: str) -> StageReport | None:
+    collection.warehouse.watch(f"contributions/{contribution}/{stage}.json")
     found = manifest(collection.warehouse, contribution, stage)
     if found is None or found["key"] != key:
         return None
@@ -376,7 +380,7 @@ def _commit(
     """Makes a stage's new folder the present one, then removes the one it replaces."""
     before = manifest(collection.warehouse, contribution, stage)
     kept = tuple(findings)
-    collection.warehouse.write_json(
+    collection.warehouse.commit_json(
         f"contributions/{contribution}/{stage}.json",
         {
             "key": key,

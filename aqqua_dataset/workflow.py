@@ -40,7 +40,7 @@ def open_collection(config: Config) -> tuple[Collection, list[Finding]]:
     registry, findings = load_registry(config.registry)
     if registry is None:
         raise RegistryBroken(findings)
-    return Collection(registry, config, Warehouse(config.warehouse)), findings
+    return Collection(registry, config, Warehouse(config.warehouse, config.storage.warehouse)), findings
 
 
 def run_all(

@@ -6,7 +6,8 @@ one and ends with the same bytes.
 
 import base64
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -39,12 +40,13 @@ class PackTask:
     """One part to pack; small enough to travel to any worker."""
 
     warehouse: str
-    storage_options: tuple[tuple[str, str], ...]
+    storage_options: dict[str, Any] = field(hash=False)
     delivery: str
     contribution: str
     rows_folder: str
     folder: str
     part: int
+    delivery_options: dict[str, Any] = field(default_factory=dict, hash=False)
 
 
 def index_path(folder: str, part: int) -> str:
@@ -68,7 +70,7 @@ def pack_part(task: PackTask) -> int:
     Raises:
         OSError: the warehouse or the delivery as a whole can't be reached.
     """
-    warehouse = Warehouse(task.warehouse, dict(task.storage_options))
+    warehouse = Warehouse(task.warehouse, task.storage_options)
     if warehouse.exists(index_path(task.folder, task.part)):
         return int(warehouse.read_parquet(index_path(task.folder, task.part), ["offset"]).num_rows)
     rows = load_rows(warehouse, task.rows_folder, task.part, _COLUMNS)
@@ -76,7 +78,7 @@ def pack_part(task: PackTask) -> int:
     index: list[dict[str, object]] = []
     rejected: list[dict[str, object]] = []
     shard = shard_path(task.folder, task.part)
-    with Delivery(task.delivery) as delivery, warehouse.create(shard) as stream:
+    with Delivery(task.delivery, task.delivery_options) as delivery, warehouse.create(shard) as stream:
         writer = ShardWriter(stream)
         for image_id, outcome in _inspected(delivery, rows):
             if isinstance(outcome, BadImage):

@@ -13,9 +13,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, cast
 
-import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from aqqua_dataset.storage import open_store
 from aqqua_dataset.transfer.archives import Archive, DamagedArchive, is_archive, open_archive, spooled
 
 __all__ = ["DamagedArchive", "DeliveredFile", "Delivery", "broken_archives", "is_junk", "join_inside"]
@@ -56,12 +56,12 @@ class Delivery:
     """Read access to one delivery. Safe to open again in another process from the same location."""
 
     def __init__(self, location: str, storage_options: dict[str, Any] | None = None) -> None:
-        """Opens a folder, an archive or an fsspec URL of one.
+        """Opens a folder, an archive or an fsspec URL of one, with options for fsspec (see ``storage``).
 
         Raises:
             FileNotFoundError: nothing lies at ``location``.
         """
-        self._fs, self._base = fsspec.core.url_to_fs(location, **(storage_options or {}))
+        self._fs, self._base = open_store(location, storage_options or {})
         if not self._fs.exists(self._base):
             raise FileNotFoundError(f"no delivery at {location}")
         self._single = bool(self._fs.isfile(self._base))
