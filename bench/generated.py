@@ -12,8 +12,8 @@ from PIL import Image
 #: Shares of grey PNG, colour PNG and JPEG.
 SHARES = {"png": 0.65, "rgb": 0.05, "jpeg": 0.30}
 #: Median pixels of a vignette and spread of their logarithm, set so that the sizes above come out.
-_MEDIAN_PIXELS = {"png": 9_000, "rgb": 4_500, "jpeg": 21_000}
-_SPREAD = 1.45
+_MEDIAN_PIXELS = {"png": 10_500, "rgb": 5_500, "jpeg": 27_000}
+_SPREAD = 1.75
 
 
 def vignettes(number: int, seed: int = 5) -> Iterator[tuple[str, bytes]]:
