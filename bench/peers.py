@@ -1,4 +1,4 @@
-"""What others do with the same files, run by bench/pack.py in an environment of their own; prints the processor seconds taken.
+"""What others do with the same files, in an environment of their own; prints the processor seconds taken.
 
 python bench/peers.py WAY FOLDER OUTPUT
 """

@@ -1,15 +1,16 @@
 """Fingerprints for near duplicates: 256 bits that survive re-encoding, scaling, padding, inversion and contrast.
 
-A hash only proposes, pixels decide (docs/images.md). Step by step: the absolute difference from the background (median
-of the outermost pixels), so that both polarities are one; the smallest rectangle that holds every pixel at least
-``TRIM`` from the background; halved by means of 2 x 2 pixels while its longer side is at least 64, then scaled
-(bilinear) to a longer side of 32 and put in the middle of a square of 32 x 32 zeros; its cosine transform (DCT-II), of
-which the 16 x 16 lowest frequencies count; each bit is whether a coefficient lies above their median, row by row, as 64
-hex digits. Every step is done in integers, so that the hash is the same on every processor: the cosines are rounded to
-1/4096 and all sums stay below 2**53.
+A hash only proposes, pixels decide (docs/images.md). Step by step: halved by means of 2 x 2 pixels while the longer
+side is at least 256; the absolute difference from the background (median of the outermost pixels), so that both
+polarities are one; the smallest rectangle that holds every pixel at least ``TRIM`` from the background; halved again
+while its longer side is at least 64, then scaled (bilinear) to a longer side of 32 and put in the middle of a square
+of 32 x 32 zeros; its cosine transform (DCT-II), of which the 16 x 16 lowest frequencies count; each bit is whether a
+coefficient lies above their median, row by row, as 64 hex digits. Every step is done in integers, so that the hash is
+the same on every processor: the cosines are rounded to 1/4096 and all sums stay below 2**53.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,20 +20,18 @@ from aqqua_dataset.images.content import Greys
 
 #: Grey levels (of 255) from the background from which on a pixel belongs to the object.
 TRIM = 24
-_SIDE, _KEPT = 32, 16
+_SIDE, _KEPT, _LARGE = 32, 16, 256
 _STEP = np.arange(_KEPT)[:, None] * (2 * np.arange(_SIDE)[None, :] + 1)
 _COSINES = np.round(4096 * np.cos(np.pi * _STEP / (2 * _SIDE)))
 
 
 def thumbnail(greys: Greys) -> bytes:
     """The object on a square of 32 x 32 pixels, background 0; 1,024 bytes for ``near_hashes``."""
-    difference = cv2.absdiff(greys.pixels, float(greys.background))  # type: ignore[call-overload]
+    difference = cv2.absdiff(_halved(greys.pixels, _LARGE), float(greys.background))  # type: ignore[call-overload]
     _, mask = cv2.threshold(difference, TRIM - 1, 255, cv2.THRESH_BINARY)
     x, y, width, height = cv2.boundingRect(mask)
     object_ = difference[y : y + height, x : x + width] if width and height else difference
-    while max(object_.shape) >= 2 * _SIDE and min(object_.shape) >= 2:
-        height, width = object_.shape[0] // 2, object_.shape[1] // 2
-        object_ = cv2.resize(object_[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA)
+    object_ = _halved(object_, 2 * _SIDE)
     longest = max(object_.shape)
     height, width = (max(1, side * _SIDE // longest) for side in object_.shape)
     square = np.zeros((_SIDE, _SIDE), np.uint8)
@@ -41,6 +40,14 @@ def thumbnail(greys: Greys) -> bytes:
         object_, (width, height), interpolation=cv2.INTER_LINEAR_EXACT
     )
     return square.tobytes()
+
+
+def _halved(pixels: npt.NDArray[Any], side: int) -> npt.NDArray[Any]:
+    """Halved until the longer side is below ``side``."""
+    while max(pixels.shape) >= side and min(pixels.shape) >= 2:
+        height, width = pixels.shape[0] // 2, pixels.shape[1] // 2
+        pixels = cv2.resize(pixels[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA)
+    return pixels
 
 
 def near_hashes(thumbnails: Sequence[bytes]) -> list[str]:
