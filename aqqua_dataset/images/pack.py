@@ -23,7 +23,7 @@ from aqqua_dataset.images.inspect import (
     inspect_file,
     inspect_raw,
 )
-from aqqua_dataset.images.shards import ShardWriter
+from aqqua_dataset.images.shards import ShardIndex, ShardWriter
 from aqqua_dataset.sources.rows import load_rows
 from aqqua_dataset.transfer.delivery import DamagedArchive, Delivery
 from aqqua_dataset.warehouse import Warehouse
@@ -75,37 +75,36 @@ def pack_part(task: PackTask) -> int:
         return int(warehouse.read_parquet(index_path(task.folder, task.part), ["offset"]).num_rows)
     rows = load_rows(warehouse, task.rows_folder, task.part, _COLUMNS)
     rows = rows[rows["aqqua_reject"].isna()]
-    index: list[dict[str, object]] = []
+    index = ShardIndex(shard_path(task.folder, task.part))
     rejected: list[dict[str, object]] = []
-    shard = shard_path(task.folder, task.part)
-    with Delivery(task.delivery, task.delivery_options) as delivery, warehouse.create(shard) as stream:
+    with Delivery(task.delivery, task.delivery_options) as delivery, warehouse.create(index.shard) as stream:
         writer = ShardWriter(stream)
         for image_id, outcome in _inspected(delivery, rows):
             if isinstance(outcome, BadImage):
                 rejected.append({"image_id": image_id, "reason": outcome.reason, "value": outcome.detail})
             else:
                 offset = writer.add(image_id, outcome.image_format, outcome.data)
-                index.append(_entry(image_id, outcome, shard, offset))
+                index.add(image_id, outcome, offset)
         writer.finish()
     warehouse.write_parquet(
         rejected_path(task.folder, task.part),
         _rejected(task, rows, rejected),
         schema.arrow("quarantine"),
     )
-    table = pa.Table.from_pylist(index, schema.arrow("shard_index"))
+    table = index.table()
     warehouse.write_parquet(index_path(task.folder, task.part), table, schema.arrow("shard_index"))
-    return len(index)
+    return int(table.num_rows)
 
 
 def _inspected(delivery: Delivery, rows: pd.DataFrame) -> Iterator[tuple[str, PackedImage | BadImage]]:
     """Each image in the order of the rows, or why it can't be used; decoding is the cost, not the loop."""
     sheets = Sheets(delivery)
-    for image_id, path, *numbers in rows[["aqqua_image_id", "aqqua_path", *_PLACE]].itertuples(index=False, name=None):
-        place = dict(zip(_PLACE, (None if pd.isna(n) else int(n) for n in numbers), strict=True))
+    columns = [_values(rows[c]) for c in ("aqqua_image_id", "aqqua_path", *_PLACE)]
+    for image_id, path, *place in zip(*columns, strict=True):
         try:
-            if pd.isna(path):
+            if path is None:
                 raise BadImage("image_missing", "path leads out of the delivery")
-            outcome: PackedImage | BadImage = _inspect(delivery, sheets, path, **place)
+            outcome: PackedImage | BadImage = _inspect(delivery, sheets, path, *place)
         except FileNotFoundError:
             outcome = BadImage("image_missing", "no such file")
         except IsADirectoryError:
@@ -115,6 +114,11 @@ def _inspected(delivery: Delivery, rows: pd.DataFrame) -> Iterator[tuple[str, Pa
         except BadImage as bad:
             outcome = bad
         yield image_id, outcome
+
+
+def _values(column: "pd.Series[Any]") -> list[Any]:
+    """Text or whole numbers of a column, None where there is nothing."""
+    return [None if pd.isna(v) else v if isinstance(v, str) else int(v) for v in column.to_list()]
 
 
 class Sheets:
@@ -145,18 +149,17 @@ class Sheets:
 
 
 def _inspect(
-    delivery: Delivery, sheets: Sheets, path: str, *,
-    aqqua_offset: int | None, aqqua_length: int | None, aqqua_x: int | None, aqqua_y: int | None,
-    aqqua_width: int | None, aqqua_height: int | None,
+    delivery: Delivery, sheets: Sheets, path: str, offset: int | None, length: int | None, x: int | None,
+    y: int | None, width: int | None, height: int | None,
 ) -> PackedImage:  # fmt: skip
     """The image a row's locator points at (see ``sources.LOCATOR``)."""
-    if aqqua_offset is not None and aqqua_length is not None:
-        return inspect_file(_from_base64(delivery.read_range(path, aqqua_offset, aqqua_length), aqqua_length))
-    width, height = aqqua_width or 0, aqqua_height or 0
-    if aqqua_offset is not None:
-        return inspect_raw(delivery.read_range(path, aqqua_offset, width * height), width, height)
-    if aqqua_x is not None and aqqua_y is not None:
-        return inspect_crop(sheets.get(path), aqqua_x, aqqua_y, width, height)
+    if offset is not None and length is not None:
+        return inspect_file(_from_base64(delivery.read_range(path, offset, length), length))
+    width, height = width or 0, height or 0
+    if offset is not None:
+        return inspect_raw(delivery.read_range(path, offset, width * height), width, height)
+    if x is not None and y is not None:
+        return inspect_crop(sheets.get(path), x, y, width, height)
     return inspect_file(delivery.read(path))
 
 
@@ -167,25 +170,6 @@ def _from_base64(text: bytes, length: int) -> bytes:
         return base64.b64decode(text, validate=True)
     except ValueError as error:
         raise BadImage("image_unreadable", f"no base64 text ({error})") from None
-
-
-def _entry(image_id: str, image: PackedImage, shard: str, offset: int) -> dict[str, object]:
-    return {
-        "image_id": image_id,
-        "image_format": image.image_format,
-        "width_px": image.width_px,
-        "height_px": image.height_px,
-        "channels": image.channels,
-        "bit_depth": image.bit_depth,
-        "significant_bits": image.significant_bits,
-        "footer_hash": image.footer_hash,
-        "delivered_sha256": image.delivered_sha256,
-        "image_sha256": image.image_sha256,
-        "pixel_hash": image.pixel_hash,
-        "shard": shard,
-        "offset": offset,
-        "length": len(image.data),
-    }
 
 
 def _rejected(task: PackTask, rows: pd.DataFrame, rejected: list[dict[str, object]]) -> pa.Table:

@@ -8,10 +8,18 @@ import hashlib
 from collections.abc import Iterator
 from typing import IO
 
+import pyarrow as pa
+
+from aqqua_dataset import schema
+from aqqua_dataset.images.fingerprint import near_hashes
+from aqqua_dataset.images.inspect import PackedImage
+
 _BLOCK = 512
 _END = bytes(_BLOCK)
 _ENDINGS = {"png": "png", "jpeg": "jpg"}
 _MAX_MEMBER = 8**11 - 1
+_BATCH = 512
+_TAKEN = [f for f in PackedImage._fields if f not in ("data", "thumbnail")]
 
 
 class ShardDamaged(OSError):
@@ -44,6 +52,40 @@ class ShardWriter:
         """Writes the end of the archive and returns its size in bytes."""
         self._stream.write(b"\0" * (2 * _BLOCK))
         return self._position + 2 * _BLOCK
+
+
+class ShardIndex:
+    """Rows of the table ``shard_index`` as images are added; they're kept as Arrow, not as Python objects."""
+
+    def __init__(self, shard: str) -> None:
+        """``shard`` is the archive's path in the warehouse."""
+        self.shard = shard
+        self._batches: list[pa.RecordBatch] = []
+        self._rows: list[tuple[object, ...]] = []
+        self._thumbnails: list[bytes] = []
+
+    def add(self, image_id: str, image: PackedImage, offset: int) -> None:
+        """Adds an image whose first byte stands at ``offset``."""
+        self._rows.append((image_id, offset, len(image.data), self.shard, *image[2:]))
+        self._thumbnails.append(image.thumbnail)
+        if len(self._rows) == _BATCH:
+            self._flush()
+
+    def table(self) -> pa.Table:
+        """All rows so far, in the order they were added."""
+        self._flush()
+        return pa.Table.from_batches(self._batches, schema.arrow("shard_index"))
+
+    def _flush(self) -> None:
+        if not self._rows:
+            return
+        names = ("image_id", "offset", "length", "shard", *_TAKEN)
+        columns = dict(zip(names, zip(*self._rows, strict=True), strict=True))
+        columns["near_hash"] = tuple(near_hashes(self._thumbnails))
+        target = schema.arrow("shard_index")
+        arrays = [pa.array(columns[f.name], f.type) for f in target]
+        self._batches.append(pa.RecordBatch.from_arrays(arrays, schema=target))
+        self._rows, self._thumbnails = [], []
 
 
 def member_name(image_id: str, image_format: str) -> str:
@@ -104,23 +146,15 @@ def members(stream: IO[bytes]) -> Iterator[tuple[str, bytes]]:
         yield name.decode("ascii").rsplit(".", 1)[0], data[:length]
 
 
+_HEAD = b"0000444\0" + b"0000000\0" * 2  # mode, owner, group
+_TAIL = b"00000000000\0"  # time
+_REST = b"0" + b"\0" * 100 + b"ustar\00000" + b"\0" * 64 + b"0000000\0" * 2 + b"\0" * 167  # kind, link, names, device
+_SUM = sum(_HEAD) + sum(_TAIL) + sum(_REST) + 8 * ord(" ")  # the checksum itself counts as blanks
+
+
 def _header(name: str, size: int) -> bytes:
     if size > _MAX_MEMBER:
         raise ValueError(f"{name}: {size} bytes do not fit a ustar member")
-    fields = [
-        name.encode("ascii").ljust(100, b"\0"),
-        b"0000444\0",  # mode
-        b"0000000\0" * 2,  # owner, group
-        b"%011o\0" % size,
-        b"00000000000\0",  # time
-        b" " * 8,  # checksum, counted as blanks
-        b"0",  # regular file
-        b"\0" * 100,  # link
-        b"ustar\00000",
-        b"\0" * 64,  # owner and group names
-        b"0000000\0" * 2,  # device
-        b"\0" * 167,
-    ]
-    header = bytearray(b"".join(fields))
-    header[148:156] = b"%06o\0 " % sum(header)
-    return bytes(header)
+    title, length = name.encode("ascii"), b"%011o\0" % size
+    total = b"%06o\0 " % (_SUM + sum(title) + sum(length))
+    return b"".join([title.ljust(100, b"\0"), _HEAD, length, _TAIL, total, _REST])
