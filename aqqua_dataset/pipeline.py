@@ -8,7 +8,6 @@ report; only broken infrastructure raises.
 import hashlib
 import json
 import logging
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
@@ -16,13 +15,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from aqqua_dataset import schema
-from aqqua_dataset.compute import map_chunks
+from aqqua_dataset.compute import Clock, map_chunks
 from aqqua_dataset.config import Config
 from aqqua_dataset.findings import Finding
 from aqqua_dataset.harmonise import longhurst
 from aqqua_dataset.harmonise.rows import harmonise
 from aqqua_dataset.harmonise.supplement import supplement
-from aqqua_dataset.images import pack
+from aqqua_dataset.images import pack, suspects
 from aqqua_dataset.labels import answers, taxonomy
 from aqqua_dataset.quality.stage import Parts, write_quality
 from aqqua_dataset.registry.models import AUTO, Contribution, LabelAnswer, Registry, Settings, Source
@@ -266,26 +265,17 @@ def pack_images(
     folder = _folder(contribution_id, "images", key)
     options = tuple(sorted(collection.warehouse.storage_options.items()))
     location = collection.config.delivery_location(contribution.source.location)
-    tasks = [
-        pack.PackTask(
-            collection.warehouse.root,
-            options,
-            location,
-            contribution_id,
-            rows["folder"],
-            folder,
-            part,
-        )
-        for part in range(len(rows["parts"]))
-    ]
-    parts = [0] * len(tasks)
-    started, done = time.monotonic(), 0
-    for task, stored in map_chunks(pack.pack_part, tasks, executor, workers):
-        parts[task.part] = stored
-        done += rows["parts"][task.part]
-        rate = done / max(time.monotonic() - started, 1e-9)
-        left = (sum(rows["parts"]) - done) / rate
-        progress(f"{contribution_id}: {done:,} of {sum(rows['parts']):,} images, {rate:,.0f}/s, {left:,.0f} s left")
+    before = manifest(collection.warehouse, contribution_id, "images")
+    task = pack.PackTask(
+        collection.warehouse.root, options, location, contribution_id, rows["folder"], folder, 0,
+        previous=before["folder"] if before else "", version=VERSIONS["images"],
+    )  # fmt: skip
+    tasks = (replace(task, part=part) for part in range(len(rows["parts"])))
+    parts = [0] * len(rows["parts"])
+    clock = Clock(contribution_id, sum(rows["parts"]), progress)
+    for done, stored in map_chunks(pack.pack_part, tasks, executor, workers, suspects.pack_carefully):
+        parts[done.part] = stored
+        clock.count(rows["parts"][done.part])
     numbers = {"stored": sum(parts), "listed": sum(rows["parts"])}
     return _commit(collection, contribution_id, "images", key, folder, parts, numbers, [])
 
