@@ -14,7 +14,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from aqqua_dataset import schema
+from aqqua_dataset import schema, space
 from aqqua_dataset.compute import Clock, map_chunks
 from aqqua_dataset.config import Config
 from aqqua_dataset.findings import Finding
@@ -85,6 +85,7 @@ def intake_refusal(registry: Registry, contribution: Contribution) -> Finding | 
     return None
 
 
+@space.needed()
 def read_rows(collection: Collection, contribution_id: str) -> StageReport:
     """Reads a delivery's tables into verbatim rows."""
     contribution = collection.registry.contributions[contribution_id]
@@ -169,6 +170,7 @@ def harmonise_part(task: CoreTask) -> tuple[int, int, dict[str, int]]:
     return result.core.num_rows, len(rows) - result.core.num_rows, without
 
 
+@space.needed()
 def harmonise_rows(collection: Collection, contribution_id: str, executor: Executor, workers: int) -> StageReport:
     """Derives what the rows' metadata mean."""
     rows = manifest(collection.warehouse, contribution_id, "rows")
@@ -249,6 +251,7 @@ def _write_joins(collection: Collection, source: Source, folder: str, report: Re
             write_nothing(collection.warehouse, folder, join, source.joins)
 
 
+@space.needed()
 def pack_images(
     collection: Collection, contribution_id: str, executor: Executor, workers: int,
     progress: Callable[[str], None] = log.info,
@@ -280,6 +283,7 @@ def pack_images(
     return _commit(collection, contribution_id, "images", key, folder, parts, numbers, [])
 
 
+@space.needed()
 def judge_quality(collection: Collection, contribution_id: str) -> StageReport:
     """Tests the contribution as a whole and gives every usable image its final flags."""
     contribution = collection.registry.contributions[contribution_id]

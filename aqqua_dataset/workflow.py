@@ -7,7 +7,7 @@ from concurrent.futures import Executor
 
 import pyarrow as pa
 
-from aqqua_dataset import schema
+from aqqua_dataset import schema, space
 from aqqua_dataset.config import Config
 from aqqua_dataset.dedup.exact import find_duplicates
 from aqqua_dataset.findings import Finding, Refused, has_errors
@@ -57,6 +57,7 @@ def standing_request(collection: Collection) -> ReleaseRequest:
     return ReleaseRequest("0.0.0", "public", collection.registry.settings.release_date, rehearsal=True)
 
 
+@space.needed()
 def update_ledger(collection: Collection) -> pa.Table:
     """Finds duplicates, counts every contribution and writes the ledger with its page.
 
@@ -75,6 +76,7 @@ def update_ledger(collection: Collection) -> pa.Table:
     return counted
 
 
+@space.needed()
 def release(
     collection: Collection, registry_findings: list[Finding], request: ReleaseRequest, executor: Executor,
     workers: int, progress: Callable[[str], None] = log.info,
