@@ -50,8 +50,8 @@ def s3_store(folder: Path) -> Iterator[None]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     program = shutil.which("rclone") or str(Path(sys.executable).parent / "rclone")
-    # No cache of folders: walks start from folders that were copied behind the server's back.
-    options = ["--auth-key", "key,secret", "--vfs-cache-mode", "off", "--dir-cache-time", "0s"]
+    # Folders are listed again after a second: walks start from folders that were copied behind the server's back.
+    options = ["--auth-key", "key,secret", "--vfs-cache-mode", "off", "--dir-cache-time", "1s"]
     command = [program, "serve", "s3", "--addr", f"127.0.0.1:{port}", *options, str(folder)]
     os.environ |= {
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret",
@@ -84,7 +84,7 @@ def finish(made: Collection) -> None:
     workflow.update_ledger(made)
 
 
-def in_child(work: Callable[[Collection], None], made: Collection, seconds: float | None = None) -> bool:
+def in_child(work: Callable[[Collection], None], made: Collection, root: str, seconds: float | None = None) -> bool:
     """Works in a child that is killed after ``seconds``; says whether it got through.
 
     Forked, since this process only imported and never worked: it has no threads, and a child costs milliseconds.
@@ -93,7 +93,7 @@ def in_child(work: Callable[[Collection], None], made: Collection, seconds: floa
     if child == 0:
         code = 1
         try:
-            work(made)
+            work(replace(made, warehouse=Warehouse(root)))  # opened here: clients of stores don't survive a fork
             code = 0
         except BaseException:
             traceback.print_exc()
@@ -125,19 +125,19 @@ def moment(folder: Path, parts: int) -> str:
     shards, indexes = (len(list(folder.rglob(f"shard-*.{ending}"))) for ending in ("tar", "parquet"))
     if indexes == parts:
         return "commit"
-    return "index writing" if shards > indexes else "start" if shards == 0 else "packing"
+    return "between shard and index" if shards > indexes else "start" if shards == 0 else "packing"
 
 
-def remove_remains(made: Collection, folder: Path) -> int:
+def remove_remains(made: Collection) -> None:
     """Removes what killed runs left: with the project's gc where it has one, else the files written aside."""
     try:
         from aqqua_dataset import maintenance
     except ImportError:
-        remains = list(folder.rglob(".unfinished-*"))
-        for path in remains:
-            path.unlink()
-        return len(remains)
-    return len(maintenance.gc(made, older_than=0))
+        if made.warehouse.is_local:
+            for path in Path(made.warehouse.root).rglob(".unfinished-*"):
+                path.unlink()
+    else:
+        maintenance.gc(made, older_than=0)
 
 
 def main() -> int:
@@ -159,31 +159,34 @@ def main() -> int:
         write_files(folder / "net", {f"n_{i}.png": encode(organism(rng, 90, 70), "PNG") for i in range(options.images)})
         plain = collection(folder, contribution("net", folder / "net"))
 
-        def place(name: str) -> tuple[Collection, Path]:
-            root = f"s3://warehouse/{name}" if options.store == "s3" else str(store / "warehouse" / name)
-            return replace(plain, warehouse=Warehouse(root)), store / "warehouse" / name
+        def place(name: str) -> tuple[str, Path]:
+            here = store / "warehouse" / name
+            return f"s3://warehouse/{name}" if options.store == "s3" else str(here), here
 
         whole, whole_folder = place("whole")
-        in_child(harmonise, whole)
+        in_child(harmonise, plain, whole)
         shutil.copytree(whole_folder, store / "harmonised")
         started = time.monotonic()
-        in_child(pack, whole)
+        in_child(pack, plain, whole)
         length = time.monotonic() - started
-        in_child(finish, whole)
+        in_child(finish, plain, whole)
         expected = files(whole_folder)
         kills = walks = remains = different = 0
         at: Counter[str] = Counter()
         while kills < options.kills:
-            made, here = place(f"walk-{walks}")
+            root, here = place(f"walk-{walks}")
             shutil.copytree(store / "harmonised", here)
-            while kills < options.kills and not in_child(pack, made, draw.uniform(0, length)):
+            time.sleep(1.1 if options.store == "s3" else 0)
+            while kills < options.kills and not in_child(pack, plain, root, draw.uniform(0, length)):
                 kills += 1
                 at[moment(here, options.images // ROWS_PER_PART)] += 1
                 print(f"{options.store}: {kills} kills, {walks} walks, {dict(at)}", file=sys.stderr)
-            in_child(finish, made)
+            in_child(finish, plain, root)
             walks += 1
-            remains += remove_remains(made, here)
+            before = len(files(here))
+            in_child(remove_remains, plain, root)
             found = files(here)
+            remains += before - len(found)
             if found != expected:
                 different += 1
                 names = sorted(n for n in found.keys() | expected.keys() if found.get(n) != expected.get(n))
