@@ -50,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     places.add_argument("--registry", type=Path, help="folder of the contributor registry (AQQUA_REGISTRY)")
     places.add_argument("--deliveries", help="folder or URL of the deliveries (AQQUA_DELIVERIES)")
     places.add_argument("--warehouse", help="folder or URL of the results (AQQUA_WAREHOUSE)")
-    places.add_argument("--executor", help="serial, processes:N or tcp://host:port (AQQUA_EXECUTOR)")
+    places.add_argument("--executor", help="serial, processes:N, tcp://host:port or a YAML file (AQQUA_EXECUTOR)")
     parser = argparse.ArgumentParser(prog="aqqua", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
 

@@ -17,7 +17,7 @@ class Config:
         registry: folder of the contributor registry (``AQQUA_REGISTRY``).
         deliveries: folder or URL that relative delivery locations start from (``AQQUA_DELIVERIES``).
         warehouse: folder or URL of everything the software makes (``AQQUA_WAREHOUSE``).
-        executor: ``serial``, ``processes:N`` or a Dask address (``AQQUA_EXECUTOR``).
+        executor: ``serial``, ``processes:N``, a Dask address or a YAML file (``AQQUA_EXECUTOR``).
         storage: options for fsspec to reach warehouse and deliveries (the file named by ``AQQUA_STORAGE``).
     """
 

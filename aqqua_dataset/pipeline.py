@@ -8,27 +8,25 @@ report; only broken infrastructure raises.
 import hashlib
 import json
 import logging
-import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from aqqua_dataset import schema
-from aqqua_dataset.compute import map_chunks
+from aqqua_dataset import schema, space
+from aqqua_dataset.compute import Clock, map_chunks
 from aqqua_dataset.config import Config
 from aqqua_dataset.findings import Finding
-from aqqua_dataset.harmonise import longhurst
+from aqqua_dataset.harmonise import joined, longhurst
 from aqqua_dataset.harmonise.rows import harmonise
 from aqqua_dataset.harmonise.supplement import supplement
-from aqqua_dataset.images import pack
+from aqqua_dataset.images import pack, suspects
 from aqqua_dataset.labels import answers, taxonomy
 from aqqua_dataset.quality.stage import Parts, write_quality
-from aqqua_dataset.registry.models import AUTO, Contribution, LabelAnswer, Registry, Settings, Source
-from aqqua_dataset.sources import READERS, Report
+from aqqua_dataset.registry.models import AUTO, Contribution, LabelAnswer, Registry, Settings
+from aqqua_dataset.sources import READERS
 from aqqua_dataset.sources.identify import Fit, fitting
-from aqqua_dataset.sources.joins import write_join, write_nothing
 from aqqua_dataset.sources.rows import load_rows, write_rows
 from aqqua_dataset.transfer.delivery import Delivery
 from aqqua_dataset.warehouse import Warehouse
@@ -90,6 +88,7 @@ def intake_refusal(registry: Registry, contribution: Contribution) -> Finding | 
     return None
 
 
+@space.needed()
 def read_rows(collection: Collection, contribution_id: str) -> StageReport:
     """Reads a delivery's tables into verbatim rows."""
     contribution = collection.registry.contributions[contribution_id]
@@ -99,21 +98,13 @@ def read_rows(collection: Collection, contribution_id: str) -> StageReport:
     source = contribution.source
     if source.format not in (*READERS, AUTO):
         message = f"unknown format {source.format!r}: expected {AUTO} or one of {', '.join(READERS)}"
-        return _refused(
-            collection,
-            contribution_id,
-            "rows",
-            Finding("format_unknown", "error", message, contribution_id),
-        )
+        finding = Finding("format_unknown", "error", message, contribution_id)
+        return _refused(collection, contribution_id, "rows", finding)
     try:
         delivery = collection.delivery(source.location)
     except FileNotFoundError as error:
-        return _refused(
-            collection,
-            contribution_id,
-            "rows",
-            Finding("delivery_missing", "error", str(error), contribution_id),
-        )
+        finding = Finding("delivery_missing", "error", str(error), contribution_id)
+        return _refused(collection, contribution_id, "rows", finding)
     with delivery:
         personal = schema.vocabulary("personal_columns.csv").to_csv()
         patterns = json.dumps([j.tables for j in source.joins if j.location is None])
@@ -174,6 +165,7 @@ def harmonise_part(task: CoreTask) -> tuple[int, int, dict[str, int]]:
     return result.core.num_rows, len(rows) - result.core.num_rows, without
 
 
+@space.needed()
 def harmonise_rows(collection: Collection, contribution_id: str, executor: Executor, workers: int) -> StageReport:
     """Derives what the rows' metadata mean."""
     rows = manifest(collection.warehouse, contribution_id, "rows")
@@ -188,7 +180,8 @@ def harmonise_rows(collection: Collection, contribution_id: str, executor: Execu
     labels = tuple(answers.relevant(collection.registry.labels, schemes).values())
     aliases = json.dumps({a.spelling: a.instrument_id for a in settings.instrument_aliases}, sort_keys=True)
     told = (
-        contribution.declared.model_dump_json(), source.model_dump_json(), _join_stamps(collection, source), aliases,
+        contribution.declared.model_dump_json(), source.model_dump_json(), joined.stamps(collection.config, source),
+        aliases,
         longhurst.stamp(settings.longhurst), taxonomy.fingerprint(settings.taxonomy),
         answers.fingerprint(labels, schemes),
     )  # fmt: skip
@@ -197,7 +190,10 @@ def harmonise_rows(collection: Collection, contribution_id: str, executor: Execu
         return report
     folder = _fresh_folder(collection, contribution_id, "core", key)
     findings: list[Finding] = []
-    _write_joins(collection, source, folder, lambda f: findings.append(replace(f, contribution=contribution_id)))
+    joined.write(
+        collection.config, collection.warehouse, source, folder,
+        lambda f: findings.append(replace(f, contribution=contribution_id)),
+    )  # fmt: skip
     findings += _provinces_problem(settings, contribution_id)
     tasks = [
         CoreTask(collection.warehouse, contribution, settings, rows["folder"], folder, part, labels)
@@ -230,34 +226,51 @@ def _provinces_problem(settings: Settings, contribution: str) -> list[Finding]:
     return []
 
 
-def _join_stamps(collection: Collection, source: Source) -> str:
-    """What changes when a joined table outside the delivery does; those inside change the rows' key."""
-    stamps = {}
-    for join in source.joins:
-        if join.location is not None:
-            try:
-                with collection.delivery(join.location) as delivery:
-                    stamps[join.id] = delivery.fingerprint()
-            except FileNotFoundError:
-                stamps[join.id] = "missing"
-    return json.dumps(stamps)
-
-
-def _write_joins(collection: Collection, source: Source, folder: str, report: Report) -> None:
-    for join in source.joins:
-        try:
-            with collection.delivery(join.location or source.location) as delivery:
-                write_join(collection.warehouse, folder, delivery, join, source.joins, report)
-        except FileNotFoundError as error:
-            report(Finding("delivery_missing", "error", str(error), key=f"source.joins.{join.id}.location"))
-            write_nothing(collection.warehouse, folder, join, source.joins)
-
-
 def pack_images(
     collection: Collection, contribution_id: str, executor: Executor, workers: int,
     progress: Callable[[str], None] = log.info,
 ) -> StageReport:  # fmt: skip
     """Reads, verifies, fingerprints and stores every image once; resumes where a killed run stopped."""
+    return next(pack_each(collection, [contribution_id], executor, workers, progress))
+
+
+def pack_each(
+    collection: Collection, contributions: Iterable[str], executor: Executor, workers: int,
+    progress: Callable[[str], None] = log.info,
+) -> Iterator[StageReport]:  # fmt: skip
+    """Packs contributions as one stream of parts, so that thousands of small ones share the workers."""
+    todo: dict[str, _Packing] = {}
+    for contribution in contributions:
+        planned = _plan_packing(collection, contribution)
+        if isinstance(planned, StageReport):
+            yield planned
+        elif planned.listed:
+            todo[contribution] = planned
+        else:
+            yield _commit_packing(collection, planned)
+    name = next(iter(todo), "") if len(todo) == 1 else f"{len(todo):,} contributions"
+    clock = Clock(name, sum(sum(p.listed) for p in todo.values()), progress)
+    tasks = (replace(p.task, part=part) for p in list(todo.values()) for part in range(len(p.listed)))
+    with space.needed():
+        for task, stored in map_chunks(pack.pack_part, tasks, executor, workers, suspects.pack_carefully):
+            packing = todo[task.contribution]
+            packing.stored[task.part] = stored
+            clock.count(packing.listed[task.part])
+            if len(packing.stored) == len(packing.listed):
+                yield _commit_packing(collection, todo.pop(task.contribution))
+
+
+@dataclass(frozen=True)
+class _Packing:
+    """A contribution being packed: the images listed in each part, and those stored by the parts that are done."""
+
+    key: str
+    task: pack.PackTask
+    listed: list[int]
+    stored: dict[int, int] = field(default_factory=dict)
+
+
+def _plan_packing(collection: Collection, contribution_id: str) -> StageReport | _Packing:
     rows = manifest(collection.warehouse, contribution_id, "rows")
     contribution = collection.registry.contributions[contribution_id]
     refusal = intake_refusal(collection.registry, contribution)
@@ -266,33 +279,24 @@ def pack_images(
     key = _key("images", rows["key"])
     if report := _unchanged(collection, contribution_id, "images", key):
         return report
-    folder = _folder(contribution_id, "images", key)
     location = collection.config.delivery_location(contribution.source.location)
-    tasks = [
-        pack.PackTask(
-            collection.warehouse.root,
-            collection.warehouse.storage_options,
-            location,
-            contribution_id,
-            rows["folder"],
-            folder,
-            part,
-            collection.config.storage.deliveries,
-        )
-        for part in range(len(rows["parts"]))
-    ]
-    parts = [0] * len(tasks)
-    started, done = time.monotonic(), 0
-    for task, stored in map_chunks(pack.pack_part, tasks, executor, workers):
-        parts[task.part] = stored
-        done += rows["parts"][task.part]
-        rate = done / max(time.monotonic() - started, 1e-9)
-        left = (sum(rows["parts"]) - done) / rate
-        progress(f"{contribution_id}: {done:,} of {sum(rows['parts']):,} images, {rate:,.0f}/s, {left:,.0f} s left")
-    numbers = {"stored": sum(parts), "listed": sum(rows["parts"])}
-    return _commit(collection, contribution_id, "images", key, folder, parts, numbers, [])
+    before = manifest(collection.warehouse, contribution_id, "images")
+    task = pack.PackTask(
+        collection.warehouse.root, collection.warehouse.storage_options, location, contribution_id, rows["folder"],
+        _folder(contribution_id, "images", key), 0,
+        previous=before["folder"] if before else "", version=VERSIONS["images"],
+        delivery_options=collection.config.storage.deliveries,
+    )  # fmt: skip
+    return _Packing(key, task, rows["parts"])
 
 
+def _commit_packing(collection: Collection, done: _Packing) -> StageReport:
+    parts = [done.stored[part] for part in range(len(done.listed))]
+    numbers = {"stored": sum(parts), "listed": sum(done.listed)}
+    return _commit(collection, done.task.contribution, "images", done.key, done.task.folder, parts, numbers, [])
+
+
+@space.needed()
 def judge_quality(collection: Collection, contribution_id: str) -> StageReport:
     """Tests the contribution as a whole and gives every usable image its final flags."""
     contribution = collection.registry.contributions[contribution_id]

@@ -19,7 +19,7 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from aqqua_dataset.compute import map_chunks, open_executor  # noqa: E402
+from aqqua_dataset.compute import map_chunks, open_executor
 
 CHUNK_MS = 606
 

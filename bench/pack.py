@@ -27,15 +27,15 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "bench")]
 
-import generated  # noqa: E402
-import numpy as np  # noqa: E402
-import pyarrow as pa  # noqa: E402
+import generated
+import numpy as np
+import pyarrow as pa
 
-from aqqua_dataset.images import container  # noqa: E402
-from aqqua_dataset.images.decode import BadImage, decode  # noqa: E402
-from aqqua_dataset.images.pack import PackTask, pack_part  # noqa: E402
-from aqqua_dataset.sources.rows import part_path  # noqa: E402
-from aqqua_dataset.warehouse import Warehouse  # noqa: E402
+from aqqua_dataset.images import container
+from aqqua_dataset.images.decode import BadImage, decode
+from aqqua_dataset.images.pack import PackTask, pack_part
+from aqqua_dataset.sources.rows import part_path
+from aqqua_dataset.warehouse import Warehouse
 
 PLACE = ("aqqua_offset", "aqqua_length", "aqqua_x", "aqqua_y", "aqqua_width", "aqqua_height")
 PEERS = ("img2dataset-tar", "img2dataset-decode", "usual")

@@ -29,11 +29,11 @@ ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 warnings.simplefilter("ignore")
 
-import stores  # noqa: E402
+import stores
 
-from aqqua_dataset.images.read import ReleaseReader  # noqa: E402
-from aqqua_dataset.images.shards import ShardWriter  # noqa: E402
-from aqqua_dataset.warehouse import Warehouse  # noqa: E402
+from aqqua_dataset.images.read import ReleaseReader
+from aqqua_dataset.images.shards import ShardWriter
+from aqqua_dataset.warehouse import Warehouse
 
 SHARDS = 4
 REMOTE_READS = 300
