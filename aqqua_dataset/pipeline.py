@@ -23,6 +23,7 @@ from aqqua_dataset.harmonise import longhurst
 from aqqua_dataset.harmonise.rows import harmonise
 from aqqua_dataset.harmonise.supplement import supplement
 from aqqua_dataset.images import pack
+from aqqua_dataset.images.decode import library_versions
 from aqqua_dataset.labels import answers, taxonomy
 from aqqua_dataset.quality.stage import Parts, write_quality
 from aqqua_dataset.registry.models import AUTO, Contribution, LabelAnswer, Registry, Settings, Source
@@ -260,7 +261,7 @@ def pack_images(
     refusal = intake_refusal(collection.registry, contribution)
     if rows is None or refusal is not None or contribution.source is None:
         return _refused(collection, contribution_id, "images", refusal)
-    key = _key("images", rows["key"])
+    key = _key("images", rows["key"], library_versions())
     if report := _unchanged(collection, contribution_id, "images", key):
         return report
     folder = _folder(contribution_id, "images", key)
