@@ -22,6 +22,7 @@ from aqqua_dataset.harmonise import joined, longhurst
 from aqqua_dataset.harmonise.rows import harmonise
 from aqqua_dataset.harmonise.supplement import supplement
 from aqqua_dataset.images import pack, suspects
+from aqqua_dataset.images.decode import library_versions
 from aqqua_dataset.labels import answers, taxonomy
 from aqqua_dataset.quality.stage import Parts, write_quality
 from aqqua_dataset.registry.models import AUTO, Contribution, LabelAnswer, Registry, Settings
@@ -276,7 +277,7 @@ def _plan_packing(collection: Collection, contribution_id: str) -> StageReport |
     refusal = intake_refusal(collection.registry, contribution)
     if rows is None or refusal is not None or contribution.source is None:
         return _refused(collection, contribution_id, "images", refusal)
-    key = _key("images", rows["key"])
+    key = _key("images", rows["key"], library_versions())
     if report := _unchanged(collection, contribution_id, "images", key):
         return report
     location = collection.config.delivery_location(contribution.source.location)
@@ -284,7 +285,7 @@ def _plan_packing(collection: Collection, contribution_id: str) -> StageReport |
     task = pack.PackTask(
         collection.warehouse.root, collection.warehouse.storage_options, location, contribution_id, rows["folder"],
         _folder(contribution_id, "images", key), 0,
-        previous=before["folder"] if before else "", version=VERSIONS["images"],
+        previous=before["folder"] if before else "", version=f"{VERSIONS['images']} {library_versions()}",
         delivery_options=collection.config.storage.deliveries,
     )  # fmt: skip
     return _Packing(key, task, rows["parts"])

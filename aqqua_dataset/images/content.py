@@ -40,8 +40,7 @@ def greys(pixels: npt.NDArray[Any], grey: npt.NDArray[np.uint8] | None = None) -
     mean, std = cv2.meanStdDev(values)
     shown = values if scale == 1.0 and values.dtype == np.uint8 else cv2.convertScaleAbs(values, alpha=scale)
     border = np.concatenate((shown[0], shown[-1], shown[:, 0], shown[:, -1]))
-    border.sort()
-    background = int(border[border.size // 2])
+    background = int(np.searchsorted(np.bincount(border, minlength=256).cumsum(), border.size // 2, "right"))
     # Rounded to what is the same on every processor.
     brightness, spread = round(mean.item(0) * scale, 4), round(std.item(0) * scale, 4)
     polarity = "dark_on_light" if brightness <= background else "light_on_dark"

@@ -9,6 +9,7 @@ import contextlib
 import io
 import warnings
 from collections.abc import Callable, Iterator
+from importlib import metadata
 from typing import NamedTuple, cast
 
 import cv2
@@ -39,6 +40,12 @@ _BIT_DEPTH = {
 _TIFF_BITS_PER_SAMPLE = 258
 
 cv2.setNumThreads(1)  # a worker is one core
+
+
+def library_versions() -> str:
+    """Versions of what decodes, encodes and scales: another one may give other bytes or fingerprints."""
+    names = ("imagecodecs", "simplejpeg", "opencv-python-headless", "pillow", "tifffile", "xxhash")
+    return " ".join(f"{name} {metadata.version(name)}" for name in names)
 
 
 class BadImage(Exception):

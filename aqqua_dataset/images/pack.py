@@ -47,7 +47,7 @@ class PackTask:
 
     Attributes:
         previous: folder of the images packed before, from which unchanged parts are taken over; "" if none.
-        version: version of the stage; a part packed by another one is never taken over.
+        version: versions of the stage and its libraries; a part packed by others is never taken over.
         crashing: images that end the process that decodes them, by id, with what happened.
     """
 
@@ -59,7 +59,7 @@ class PackTask:
     folder: str
     part: int
     previous: str = ""
-    version: int = 0
+    version: str = ""
     crashing: tuple[tuple[str, str], ...] = ()
     delivery_options: dict[str, Any] = field(default_factory=dict, hash=False)
 
