@@ -195,7 +195,7 @@ def harmonise_rows(collection: Collection, contribution_id: str, executor: Execu
         collection.config, collection.warehouse, source, folder,
         lambda f: findings.append(replace(f, contribution=contribution_id)),
     )  # fmt: skip
-    findings += _provinces_problem(settings, contribution_id)
+    findings += longhurst.problem(settings.longhurst, contribution_id)
     tasks = [
         CoreTask(collection.warehouse, contribution, settings, rows["folder"], folder, part, labels)
         for part in range(len(rows["parts"]))
@@ -215,16 +215,6 @@ def harmonise_rows(collection: Collection, contribution_id: str, executor: Execu
     ]
     numbers = {"usable": usable, "rejected": rejected}
     return _commit(collection, contribution_id, "core", key, folder, parts, numbers, findings)
-
-
-def _provinces_problem(settings: Settings, contribution: str) -> list[Finding]:
-    """Why regions are left open although the settings name a file of provinces."""
-    try:
-        if settings.longhurst is not None:
-            longhurst.provinces(settings.longhurst)
-    except longhurst.UnreadableProvincesError as error:
-        return [Finding("longhurst_unreadable", "error", str(error), contribution, "settings.yaml", key="longhurst")]
-    return []
 
 
 def pack_images(
