@@ -136,7 +136,8 @@ def test_flags_and_reasons_come_with_meaning_action_count_and_place(demo: Collec
     words = Page(page(document(facts))).words
     assert "Upper depth was greater than lower depth; they were swapped. 1 image (10 %)." in words
     assert "What to do: Check the two columns." in words
-    assert "Time unparsable. Expected: a date and time in the format the source documents. 2 images (8 %)." in words
+    expected = "YYYYMMDD, YYYY-MM-DD or ISO 8601, or the pattern that format of the mapped column names"
+    assert f"Time unparsable. Expected: {expected}. 2 images (8 %)." in words
 
 
 def test_worst_flags_come_first_and_notes_last(demo: Collection) -> None:
