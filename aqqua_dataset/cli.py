@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aqqua_dataset import cli_labels, cli_report
+from aqqua_dataset import cli_labels, cli_report, cli_warehouse
 from aqqua_dataset.compute import open_executor
 from aqqua_dataset.config import Config
 from aqqua_dataset.findings import Finding, Refused, has_errors, worst_first
@@ -25,12 +25,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns 0 when all is well, 1 when something was refused, 2 for wrong usage."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     options = _parser().parse_args(arguments)
-    found = Config.from_environment()
+    try:
+        found = Config.from_environment()
+    except Refused as refused:
+        _print_findings(refused.findings)
+        return 2
     config = Config(
         registry=options.registry or found.registry,
         deliveries=options.deliveries or found.deliveries,
         warehouse=options.warehouse or found.warehouse,
         executor=options.executor or found.executor,
+        storage=found.storage,
     )
     try:
         return int(options.command(options, config))
@@ -45,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     places.add_argument("--registry", type=Path, help="folder of the contributor registry (AQQUA_REGISTRY)")
     places.add_argument("--deliveries", help="folder or URL of the deliveries (AQQUA_DELIVERIES)")
     places.add_argument("--warehouse", help="folder or URL of the results (AQQUA_WAREHOUSE)")
-    places.add_argument("--executor", help="serial, processes:N or tcp://host:port (AQQUA_EXECUTOR)")
+    places.add_argument("--executor", help="serial, processes:N, tcp://host:port or a YAML file (AQQUA_EXECUTOR)")
     parser = argparse.ArgumentParser(prog="aqqua", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
 
@@ -87,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("--release", help="folder of the release; default: the newest")
     show.add_argument("--output", type=Path, help="file to write; default: <image_id>.png or .jpg here")
     cli_labels.add_commands(commands, add)
+    cli_warehouse.add_commands(commands, add)
     add("ledger", _ledger, "count every contribution from declared to published")
     instruments = commands.add_parser("instruments", help="instrument models").add_subparsers(required=True)
     add("queue", _instruments_queue, "list spellings that no vocabulary knows, with the images that wait", instruments)
@@ -241,7 +247,7 @@ def _show(options: argparse.Namespace, config: Config) -> int:
     from aqqua_dataset.images.shards import member_name
     from aqqua_dataset.warehouse import Warehouse
 
-    warehouse = Warehouse(config.warehouse)
+    warehouse = Warehouse(config.warehouse, config.storage.warehouse)
     release = options.release or _newest_release(warehouse)
     if release is None:
         print(

@@ -70,11 +70,11 @@ def _check(options: argparse.Namespace, config: Config) -> int:
     if form is None:
         return 2
     try:
-        Delivery(options.path)
+        Delivery(options.path, config.storage.deliveries)
     except FileNotFoundError as error:
         print(error, file=sys.stderr)
         return 1
-    collection = Collection(registry, config, Warehouse(config.warehouse))
+    collection = Collection(registry, config, Warehouse(config.warehouse, config.storage.warehouse))
     with open_executor(config.executor) as (executor, workers):
         facts = build.check_delivery(form, registry, collection, executor, workers, options.form is not None)
     _print(facts)

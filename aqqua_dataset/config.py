@@ -1,8 +1,10 @@
 """Where a collection lives: registry, deliveries, warehouse, workers. From the environment or the caller."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from aqqua_dataset.storage import Storage
 
 _ROOT = Path(__file__).parent.parent
 
@@ -15,13 +17,15 @@ class Config:
         registry: folder of the contributor registry (``AQQUA_REGISTRY``).
         deliveries: folder or URL that relative delivery locations start from (``AQQUA_DELIVERIES``).
         warehouse: folder or URL of everything the software makes (``AQQUA_WAREHOUSE``).
-        executor: ``serial``, ``processes:N`` or a Dask address (``AQQUA_EXECUTOR``).
+        executor: ``serial``, ``processes:N``, a Dask address or a YAML file (``AQQUA_EXECUTOR``).
+        storage: options for fsspec to reach warehouse and deliveries (the file named by ``AQQUA_STORAGE``).
     """
 
     registry: Path
     deliveries: str
     warehouse: str
     executor: str
+    storage: Storage = field(default_factory=Storage)
 
     @classmethod
     def from_environment(cls) -> "Config":
@@ -32,6 +36,7 @@ class Config:
             deliveries=os.environ.get("AQQUA_DELIVERIES", str(work / "deliveries")),
             warehouse=os.environ.get("AQQUA_WAREHOUSE", str(work / "warehouse")),
             executor=os.environ.get("AQQUA_EXECUTOR", f"processes:{os.cpu_count() or 1}"),
+            storage=Storage.from_environment(),
         )
 
     def delivery_location(self, location: str) -> str:

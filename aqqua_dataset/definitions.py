@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from aqqua_dataset.orchestration import automation, checks
+from aqqua_dataset.orchestration import automation, checks, upkeep
 from aqqua_dataset.orchestration.assets import collection, contributions, reports
 from aqqua_dataset.orchestration.resources import CollectionResource
 
@@ -16,6 +16,8 @@ def build_definitions(resource: CollectionResource) -> dg.Definitions:
             automation.validate_contribution,
             automation.update_collection,
             automation.build_release,
+            upkeep.check_warehouse,
+            upkeep.clean_warehouse,
         ],
         sensors=[automation.contributions_sensor],
         schedules=[automation.nightly_contributions, automation.nightly_collection],

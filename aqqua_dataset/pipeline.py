@@ -8,27 +8,26 @@ report; only broken infrastructure raises.
 import hashlib
 import json
 import logging
-import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from aqqua_dataset import schema
-from aqqua_dataset.compute import map_chunks
+from aqqua_dataset import schema, space
+from aqqua_dataset.compute import Clock, map_chunks
 from aqqua_dataset.config import Config
 from aqqua_dataset.findings import Finding
-from aqqua_dataset.harmonise import longhurst
+from aqqua_dataset.harmonise import joined, longhurst
 from aqqua_dataset.harmonise.rows import harmonise
 from aqqua_dataset.harmonise.supplement import supplement
-from aqqua_dataset.images import pack
+from aqqua_dataset.images import pack, suspects
+from aqqua_dataset.images.decode import library_versions
 from aqqua_dataset.labels import answers, taxonomy
 from aqqua_dataset.quality.stage import Parts, write_quality
-from aqqua_dataset.registry.models import AUTO, Contribution, LabelAnswer, Registry, Settings, Source
-from aqqua_dataset.sources import READERS, Report
+from aqqua_dataset.registry.models import AUTO, Contribution, LabelAnswer, Registry, Settings
+from aqqua_dataset.sources import READERS
 from aqqua_dataset.sources.identify import Fit, fitting
-from aqqua_dataset.sources.joins import write_join, write_nothing
 from aqqua_dataset.sources.rows import load_rows, write_rows
 from aqqua_dataset.transfer.delivery import Delivery
 from aqqua_dataset.warehouse import Warehouse
@@ -38,7 +37,7 @@ log = logging.getLogger(__name__)
 Stage = Literal["rows", "core", "images", "quality"]
 
 #: Raise a stage's version when its results change for unchanged inputs: it then runs again everywhere.
-VERSIONS: dict[Stage, int] = {"rows": 2, "core": 3, "images": 3, "quality": 1}
+VERSIONS: dict[Stage, int] = {"rows": 2, "core": 3, "images": 4, "quality": 1}
 
 _READ_LATER = {"joins", "folders"}  # they don't change the rows, so a new one needs no second reading
 
@@ -50,6 +49,10 @@ class Collection:
     registry: Registry
     config: Config
     warehouse: Warehouse
+
+    def delivery(self, location: str) -> Delivery:
+        """Opens a delivery by its location in the registry; raises FileNotFoundError."""
+        return Delivery(self.config.delivery_location(location), self.config.storage.deliveries)
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,7 @@ def intake_refusal(registry: Registry, contribution: Contribution) -> Finding | 
     return None
 
 
+@space.needed()
 def read_rows(collection: Collection, contribution_id: str) -> StageReport:
     """Reads a delivery's tables into verbatim rows."""
     contribution = collection.registry.contributions[contribution_id]
@@ -95,21 +99,13 @@ def read_rows(collection: Collection, contribution_id: str) -> StageReport:
     source = contribution.source
     if source.format not in (*READERS, AUTO):
         message = f"unknown format {source.format!r}: expected {AUTO} or one of {', '.join(READERS)}"
-        return _refused(
-            collection,
-            contribution_id,
-            "rows",
-            Finding("format_unknown", "error", message, contribution_id),
-        )
+        finding = Finding("format_unknown", "error", message, contribution_id)
+        return _refused(collection, contribution_id, "rows", finding)
     try:
-        delivery = Delivery(collection.config.delivery_location(source.location))
+        delivery = collection.delivery(source.location)
     except FileNotFoundError as error:
-        return _refused(
-            collection,
-            contribution_id,
-            "rows",
-            Finding("delivery_missing", "error", str(error), contribution_id),
-        )
+        finding = Finding("delivery_missing", "error", str(error), contribution_id)
+        return _refused(collection, contribution_id, "rows", finding)
     with delivery:
         personal = schema.vocabulary("personal_columns.csv").to_csv()
         patterns = json.dumps([j.tables for j in source.joins if j.location is None])
@@ -170,6 +166,7 @@ def harmonise_part(task: CoreTask) -> tuple[int, int, dict[str, int]]:
     return result.core.num_rows, len(rows) - result.core.num_rows, without
 
 
+@space.needed()
 def harmonise_rows(collection: Collection, contribution_id: str, executor: Executor, workers: int) -> StageReport:
     """Derives what the rows' metadata mean."""
     rows = manifest(collection.warehouse, contribution_id, "rows")
@@ -184,7 +181,8 @@ def harmonise_rows(collection: Collection, contribution_id: str, executor: Execu
     labels = tuple(answers.relevant(collection.registry.labels, schemes).values())
     aliases = json.dumps({a.spelling: a.instrument_id for a in settings.instrument_aliases}, sort_keys=True)
     told = (
-        contribution.declared.model_dump_json(), source.model_dump_json(), _join_stamps(collection, source), aliases,
+        contribution.declared.model_dump_json(), source.model_dump_json(), joined.stamps(collection.config, source),
+        aliases,
         longhurst.stamp(settings.longhurst), taxonomy.fingerprint(settings.taxonomy),
         answers.fingerprint(labels, schemes),
     )  # fmt: skip
@@ -193,8 +191,11 @@ def harmonise_rows(collection: Collection, contribution_id: str, executor: Execu
         return report
     folder = _fresh_folder(collection, contribution_id, "core", key)
     findings: list[Finding] = []
-    _write_joins(collection, source, folder, lambda f: findings.append(replace(f, contribution=contribution_id)))
-    findings += _provinces_problem(settings, contribution_id)
+    joined.write(
+        collection.config, collection.warehouse, source, folder,
+        lambda f: findings.append(replace(f, contribution=contribution_id)),
+    )  # fmt: skip
+    findings += longhurst.problem(settings.longhurst, contribution_id)
     tasks = [
         CoreTask(collection.warehouse, contribution, settings, rows["folder"], folder, part, labels)
         for part in range(len(rows["parts"]))
@@ -216,80 +217,77 @@ def harmonise_rows(collection: Collection, contribution_id: str, executor: Execu
     return _commit(collection, contribution_id, "core", key, folder, parts, numbers, findings)
 
 
-def _provinces_problem(settings: Settings, contribution: str) -> list[Finding]:
-    """Why regions are left open although the settings name a file of provinces."""
-    try:
-        if settings.longhurst is not None:
-            longhurst.provinces(settings.longhurst)
-    except longhurst.UnreadableProvincesError as error:
-        return [Finding("longhurst_unreadable", "error", str(error), contribution, "settings.yaml", key="longhurst")]
-    return []
-
-
-def _join_stamps(collection: Collection, source: Source) -> str:
-    """What changes when a joined table outside the delivery does; those inside change the rows' key."""
-    stamps = {}
-    for join in source.joins:
-        if join.location is not None:
-            try:
-                with Delivery(collection.config.delivery_location(join.location)) as delivery:
-                    stamps[join.id] = delivery.fingerprint()
-            except FileNotFoundError:
-                stamps[join.id] = "missing"
-    return json.dumps(stamps)
-
-
-def _write_joins(collection: Collection, source: Source, folder: str, report: Report) -> None:
-    for join in source.joins:
-        location = collection.config.delivery_location(join.location or source.location)
-        try:
-            with Delivery(location) as delivery:
-                write_join(collection.warehouse, folder, delivery, join, source.joins, report)
-        except FileNotFoundError as error:
-            report(Finding("delivery_missing", "error", str(error), key=f"source.joins.{join.id}.location"))
-            write_nothing(collection.warehouse, folder, join, source.joins)
-
-
 def pack_images(
     collection: Collection, contribution_id: str, executor: Executor, workers: int,
     progress: Callable[[str], None] = log.info,
 ) -> StageReport:  # fmt: skip
     """Reads, verifies, fingerprints and stores every image once; resumes where a killed run stopped."""
+    return next(pack_each(collection, [contribution_id], executor, workers, progress))
+
+
+def pack_each(
+    collection: Collection, contributions: Iterable[str], executor: Executor, workers: int,
+    progress: Callable[[str], None] = log.info,
+) -> Iterator[StageReport]:  # fmt: skip
+    """Packs contributions as one stream of parts, so that thousands of small ones share the workers."""
+    todo: dict[str, _Packing] = {}
+    for contribution in contributions:
+        planned = _plan_packing(collection, contribution)
+        if isinstance(planned, StageReport):
+            yield planned
+        elif planned.listed:
+            todo[contribution] = planned
+        else:
+            yield _commit_packing(collection, planned)
+    name = next(iter(todo), "") if len(todo) == 1 else f"{len(todo):,} contributions"
+    clock = Clock(name, sum(sum(p.listed) for p in todo.values()), progress)
+    tasks = (replace(p.task, part=part) for p in list(todo.values()) for part in range(len(p.listed)))
+    with space.needed():
+        for task, stored in map_chunks(pack.pack_part, tasks, executor, workers, suspects.pack_carefully):
+            packing = todo[task.contribution]
+            packing.stored[task.part] = stored
+            clock.count(packing.listed[task.part])
+            if len(packing.stored) == len(packing.listed):
+                yield _commit_packing(collection, todo.pop(task.contribution))
+
+
+@dataclass(frozen=True)
+class _Packing:
+    """A contribution being packed: the images listed in each part, and those stored by the parts that are done."""
+
+    key: str
+    task: pack.PackTask
+    listed: list[int]
+    stored: dict[int, int] = field(default_factory=dict)
+
+
+def _plan_packing(collection: Collection, contribution_id: str) -> StageReport | _Packing:
     rows = manifest(collection.warehouse, contribution_id, "rows")
     contribution = collection.registry.contributions[contribution_id]
     refusal = intake_refusal(collection.registry, contribution)
     if rows is None or refusal is not None or contribution.source is None:
         return _refused(collection, contribution_id, "images", refusal)
-    key = _key("images", rows["key"])
+    key = _key("images", rows["key"], library_versions())
     if report := _unchanged(collection, contribution_id, "images", key):
         return report
-    folder = _folder(contribution_id, "images", key)
-    options = tuple(sorted(collection.warehouse.storage_options.items()))
     location = collection.config.delivery_location(contribution.source.location)
-    tasks = [
-        pack.PackTask(
-            collection.warehouse.root,
-            options,
-            location,
-            contribution_id,
-            rows["folder"],
-            folder,
-            part,
-        )
-        for part in range(len(rows["parts"]))
-    ]
-    parts = [0] * len(tasks)
-    started, done = time.monotonic(), 0
-    for task, stored in map_chunks(pack.pack_part, tasks, executor, workers):
-        parts[task.part] = stored
-        done += rows["parts"][task.part]
-        rate = done / max(time.monotonic() - started, 1e-9)
-        left = (sum(rows["parts"]) - done) / rate
-        progress(f"{contribution_id}: {done:,} of {sum(rows['parts']):,} images, {rate:,.0f}/s, {left:,.0f} s left")
-    numbers = {"stored": sum(parts), "listed": sum(rows["parts"])}
-    return _commit(collection, contribution_id, "images", key, folder, parts, numbers, [])
+    before = manifest(collection.warehouse, contribution_id, "images")
+    task = pack.PackTask(
+        collection.warehouse.root, collection.warehouse.storage_options, location, contribution_id, rows["folder"],
+        _folder(contribution_id, "images", key), 0,
+        previous=before["folder"] if before else "", version=f"{VERSIONS['images']} {library_versions()}",
+        delivery_options=collection.config.storage.deliveries,
+    )  # fmt: skip
+    return _Packing(key, task, rows["parts"])
 
 
+def _commit_packing(collection: Collection, done: _Packing) -> StageReport:
+    parts = [done.stored[part] for part in range(len(done.listed))]
+    numbers = {"stored": sum(parts), "listed": sum(done.listed)}
+    return _commit(collection, done.task.contribution, "images", done.key, done.task.folder, parts, numbers, [])
+
+
+@space.needed()
 def judge_quality(collection: Collection, contribution_id: str) -> StageReport:
     """Tests the contribution as a whole and gives every usable image its final flags."""
     contribution = collection.registry.contributions[contribution_id]
@@ -353,6 +351,7 @@ def _fresh_folder(collection: Collection, contribution: str, stage: Stage, key: 
 
 
 def _unchanged(collection: Collection, contribution: str, stage: Stage, key: str) -> StageReport | None:
+    collection.warehouse.watch(f"contributions/{contribution}/{stage}.json")
     found = manifest(collection.warehouse, contribution, stage)
     if found is None or found["key"] != key:
         return None
@@ -376,7 +375,7 @@ def _commit(
     """Makes a stage's new folder the present one, then removes the one it replaces."""
     before = manifest(collection.warehouse, contribution, stage)
     kept = tuple(findings)
-    collection.warehouse.write_json(
+    collection.warehouse.commit_json(
         f"contributions/{contribution}/{stage}.json",
         {
             "key": key,

@@ -2,11 +2,14 @@
 
 All paths are relative to the warehouse's root, which is a local folder or any fsspec URL. A file
 appears under its name only when complete: local files are renamed into place, object stores show an
-object only after its upload has ended. A set of files counts only once its manifest names it.
+object only after its upload has ended; nothing is ever renamed there. A set of files counts only once its manifest
+names it, and a manifest is replaced only by a writer that has seen it (``watch``, ``commit_json``).
 """
 
 import contextlib
 import datetime as dt
+import fcntl
+import functools
 import hashlib
 import json
 import os
@@ -18,23 +21,43 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 import duckdb
-import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from aqqua_dataset.findings import Finding, Refused
+from aqqua_dataset.storage import open_store
+
 ROW_GROUP_ROWS = 5_000
 DUCKDB_MEMORY = "4GB"
+
+#: Part of a multipart upload in bytes; a store takes 10,000 of them, so a shard may have 160 GB.
+UPLOAD_PART = 16 << 20
+
+UNFINISHED = ".unfinished-"
+
+
+class CommitConflict(Refused):
+    """Somebody else has replaced a manifest since it was read; nothing was written."""
+
+    what = "the commit"
 
 
 class Warehouse:
     """A tree of immutable files and small manifests on a local disk or an object store."""
 
     def __init__(self, root: str, storage_options: dict[str, Any] | None = None) -> None:
-        """Opens the tree at ``root`` (path or URL); ``storage_options`` go to fsspec."""
+        """Opens the tree at ``root`` (path or URL) with options for fsspec; see ``storage`` for secrets."""
         self.root = root
         self.storage_options = storage_options or {}
-        self._fs, self._base = fsspec.core.url_to_fs(root, **self.storage_options)
+        self._fs, self._base = open_store(root, self.storage_options)
+        self._base = self._base.rstrip("/")
         self.is_local = "file" in (self._fs.protocol if isinstance(self._fs.protocol, tuple) else (self._fs.protocol,))
+        self.is_web = "http" in self._fs.protocol
+        self._watched: dict[str, str | None] = {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travels to workers as a place and options; a secret is looked up again where it arrives."""
+        return Warehouse, (self.root, self.storage_options)
 
     def url(self, path: str) -> str:
         """Full path or URL of a file, for other readers (DuckDB, pyarrow)."""
@@ -54,26 +77,43 @@ class Warehouse:
 
     def find(self, folder: str) -> list[str]:
         """All files below a folder, sorted; empty when there is no such folder. Unfinished files are not listed."""
+        return [p for p in self.times(folder) if not is_unfinished(p)]
+
+    def times(self, folder: str) -> dict[str, dt.datetime]:
+        """All files below a folder, unfinished ones included, sorted, and when each was written."""
         base = f"{self._base}/{folder}".rstrip("/")
-        if not self._fs.exists(base):
-            return []
         self._fs.invalidate_cache()
-        found = (p.removeprefix(f"{self._base}/") for p in self._fs.find(base))
-        return sorted(p for p in found if not p.rsplit("/", 1)[-1].startswith(".unfinished-"))
+        if not self._fs.exists(base):
+            return {}
+        found = self._fs.find(base, detail=True)
+        return {p.removeprefix(f"{self._base}/"): _written(found[p]) for p in sorted(found)}
+
+    def names(self, folder: str) -> list[str]:
+        """Names directly in a folder, sorted; empty when there is no such folder."""
+        self._fs.invalidate_cache()
+        try:
+            return sorted(
+                str(p).rstrip("/").rsplit("/", 1)[-1] for p in self._fs.ls(f"{self._base}/{folder}", detail=False)
+            )
+        except FileNotFoundError:
+            return []
 
     @contextlib.contextmanager
     def create(self, path: str) -> Iterator[IO[bytes]]:
         """A file to write; it appears under its name when the block ends without an error."""
         target = f"{self._base}/{path}"
         if not self.is_local:
-            with self._fs.open(target, "wb") as stream:
-                try:
-                    yield stream
-                except BaseException:
+            stream = self._fs.open(target, "wb", block_size=UPLOAD_PART)
+            try:
+                yield stream
+                stream.close()
+            except BaseException:
+                if not stream.closed:
                     stream.discard()
-                    raise
+                    stream.closed = True  # closing would try to upload the rest
+                raise
             return
-        aside = Path(target).with_name(f".unfinished-{uuid.uuid4().hex}")
+        aside = Path(target).with_name(f"{UNFINISHED}{uuid.uuid4().hex}")
         aside.parent.mkdir(parents=True, exist_ok=True)
         try:
             with aside.open("wb") as stream:
@@ -101,14 +141,75 @@ class Warehouse:
 
     def write_json(self, path: str, value: object) -> None:
         """Writes JSON with sorted keys, so that equal values give equal bytes."""
-        text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False)
-        self.write_bytes(path, (text + "\n").encode())
+        self.write_bytes(path, _json(value))
+
+    def watch(self, path: str) -> None:
+        """Remembers the present state of a manifest, for ``commit_json`` to replace that and no other."""
+        self._watched[path] = self._state(path)
+
+    def commit_json(self, path: str, value: object) -> None:
+        """Writes a manifest in one step, only if it is still as it was when it was watched.
+
+        A local disk locks the folder; an object store is asked for a conditional write where it has one
+        (``conditional_writes``), else a writer in the instant between look and write can't be seen.
+
+        Raises:
+            CommitConflict: another writer was faster.
+        """
+        seen = self._watched.pop(path) if path in self._watched else self._state(path)
+        message = "this manifest was replaced by another run since this one began; run again"
+        conflict = CommitConflict([Finding("commit_conflict", "error", message, file=self.url(path))])
+        if self.is_local:
+            with _locked(Path(f"{self._base}/{path}").parent):
+                if self._state(path) != seen:
+                    raise conflict
+                self.write_json(path, value)
+            return
+        if self._state(path) != seen:
+            raise conflict
+        condition: dict[str, str] = {}
+        if self.conditional_writes:
+            condition = {"IfNoneMatch": "*"} if seen is None else {"IfMatch": seen}
+        try:
+            self._fs.pipe_file(f"{self._base}/{path}", _json(value), **condition)
+        except OSError as error:
+            if self._state(path) == seen:
+                raise
+            raise conflict from error
+
+    @functools.cached_property
+    def conditional_writes(self) -> bool:
+        """Whether the object store refuses to create what is there: asked once, with a small object of its own."""
+        if "s3" not in self._fs.protocol:
+            return False
+        probe = f"{self._base}/{UNFINISHED}{uuid.uuid4().hex}"
+        try:
+            self._fs.pipe_file(probe, b"?", IfNoneMatch="*")
+            self._fs.pipe_file(probe, b"?", IfNoneMatch="*")
+        except (OSError, NotImplementedError):
+            return bool(self._fs.exists(probe))  # the first was written, the second refused
+        else:
+            return False
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                self._fs.rm_file(probe)
+
+    def _state(self, path: str) -> str | None:
+        """What changes when a small file does: ETag, else a hash of its bytes; None where there is none."""
+        self._fs.invalidate_cache()
+        try:
+            if "ETag" in (info := self._fs.info(f"{self._base}/{path}")):
+                return str(info["ETag"])
+            return hashlib.sha256(self._fs.cat_file(f"{self._base}/{path}")).hexdigest()
+        except FileNotFoundError:
+            return None
 
     def read_json(self, path: str) -> Any:
         """Reads a JSON file, or None when there is none."""
-        if not self.exists(path):
+        try:
+            return json.loads(self._fs.cat_file(f"{self._base}/{path}"))
+        except FileNotFoundError:
             return None
-        return json.loads(self._fs.cat_file(f"{self._base}/{path}"))
 
     def write_parquet(self, path: str, table: pa.Table | Iterator[pa.RecordBatch], schema: pa.Schema) -> int:
         """Writes Parquet (zstd, fixed row groups) from a table or a stream of batches; returns rows."""
@@ -116,7 +217,7 @@ class Warehouse:
         rows = 0
         with (
             self.create(path) as stream,
-            pq.ParquetWriter(stream, schema, compression="zstd") as writer,
+            pq.ParquetWriter(stream, schema, compression="zstd", write_page_checksum=True) as writer,
         ):
             for piece in _regroup(batches, schema):
                 rows += piece.num_rows
@@ -128,10 +229,16 @@ class Warehouse:
         path: str,
         columns: list[str] | None = None,
         filters: list[tuple[str, str, Any]] | None = None,
+        verify: bool = False,
     ) -> pa.Table:
-        """Reads one Parquet file, or the columns and rows asked for."""
+        """Reads one Parquet file, or the columns and rows asked for; ``verify`` compares the checksum of each page."""
         with self.open(path) as stream:
-            return pq.read_table(stream, columns=columns, filters=filters)
+            return pq.read_table(stream, columns=columns, filters=filters, page_checksum_verification=verify)
+
+    def parquet_columns(self, path: str) -> list[str]:
+        """Names of a Parquet file's columns."""
+        with self.open(path) as stream:
+            return list(pq.read_schema(stream).names)
 
     @contextlib.contextmanager
     def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -150,7 +257,7 @@ class Warehouse:
         if not self.is_local:
             self._fs.cp_file(origin, goal)
             return
-        aside = Path(goal).with_name(f".unfinished-{uuid.uuid4().hex}")
+        aside = Path(goal).with_name(f"{UNFINISHED}{uuid.uuid4().hex}")
         aside.parent.mkdir(parents=True, exist_ok=True)
         try:
             os.link(origin, aside)
@@ -164,6 +271,32 @@ class Warehouse:
         if self._fs.exists(target):
             self._fs.rm(target, recursive=True)
 
+    def prune(self, path: str) -> None:
+        """Removes the folders above a removed file that are now empty; object stores have none."""
+        for folder in list(Path(path).parents)[:-1] if self.is_local else ():
+            try:
+                Path(f"{self._base}/{folder}").rmdir()
+            except OSError:
+                return
+
+    def abort_uploads(self, before: dt.datetime, dry_run: bool = False) -> list[str]:
+        """Ends uploads to an S3 store that were begun and never completed: unseen in listings, but paid for.
+
+        Returns:
+            Path of each, as ``path (upload)``; empty where the store can't list them.
+        """
+        if "s3" not in self._fs.protocol:
+            return []
+        bucket, _, prefix = f"{self._base}/".partition("/")
+        try:
+            begun = self._fs.call_s3("list_multipart_uploads", Bucket=bucket, Prefix=prefix).get("Uploads", [])
+        except (OSError, NotImplementedError):
+            return []
+        old = [u for u in begun if u["Initiated"] <= before]
+        for upload in () if dry_run else old:
+            self._fs.call_s3("abort_multipart_upload", Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+        return [f"{u['Key'].removeprefix(prefix)} (upload)" for u in old]
+
     def sha256(self, path: str) -> str:
         """SHA-256 of a file, read in pieces."""
         digest = hashlib.sha256()
@@ -171,6 +304,35 @@ class Warehouse:
             while piece := stream.read(1 << 20):
                 digest.update(piece)
         return digest.hexdigest()
+
+
+def is_unfinished(path: str) -> bool:
+    """Whether a file is one that a killed writer left behind, or that is being written."""
+    return path.rsplit("/", 1)[-1].startswith(UNFINISHED)
+
+
+def _json(value: object) -> bytes:
+    return (json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def _written(info: dict[str, Any]) -> dt.datetime:
+    """When a file was written, from a listing; stores differ in how they say it."""
+    found = info.get("mtime") or info.get("LastModified") or info.get("last_modified") or info.get("created")
+    if isinstance(found, int | float):
+        return dt.datetime.fromtimestamp(found, dt.UTC)
+    return found if isinstance(found, dt.datetime) else dt.datetime.now(dt.UTC)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Holds a lock on a folder that other processes on this machine (and on most network disks) respect."""
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _regroup(batches: Any, schema: pa.Schema) -> Iterator[pa.Table]:

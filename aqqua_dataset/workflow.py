@@ -7,11 +7,11 @@ from concurrent.futures import Executor
 
 import pyarrow as pa
 
-from aqqua_dataset import schema
+from aqqua_dataset import pipeline, schema, space
 from aqqua_dataset.config import Config
 from aqqua_dataset.dedup.exact import find_duplicates
 from aqqua_dataset.findings import Finding, Refused, has_errors
-from aqqua_dataset.pipeline import Collection, StageReport, run_contribution
+from aqqua_dataset.pipeline import Collection, StageReport
 from aqqua_dataset.progress import ledger, page
 from aqqua_dataset.registry.load import load_registry
 from aqqua_dataset.release.build import Release, build_release
@@ -40,16 +40,27 @@ def open_collection(config: Config) -> tuple[Collection, list[Finding]]:
     registry, findings = load_registry(config.registry)
     if registry is None:
         raise RegistryBroken(findings)
-    return Collection(registry, config, Warehouse(config.warehouse)), findings
+    return Collection(registry, config, Warehouse(config.warehouse, config.storage.warehouse)), findings
 
 
 def run_all(
     collection: Collection, executor: Executor, workers: int, only: Iterable[str] = (),
     progress: Callable[[str], None] = log.info,
 ) -> Iterator[StageReport]:  # fmt: skip
-    """Takes every contribution (or only those named) through its stages; one never stops another."""
+    """Takes every contribution (or only those named) through its stages; one never stops another.
+
+    Images of all contributions are packed as one stream, so that small ones share the workers.
+    """
+    ready = []
     for contribution in list(only) or sorted(collection.registry.contributions):
-        yield from run_contribution(collection, contribution, executor, workers, progress)
+        read = pipeline.read_rows(collection, contribution)
+        yield read
+        if read.outcome != "refused":
+            ready.append(contribution)
+            yield pipeline.harmonise_rows(collection, contribution, executor, workers)
+    yield from pipeline.pack_each(collection, ready, executor, workers, progress)
+    for contribution in ready:
+        yield pipeline.judge_quality(collection, contribution)
 
 
 def standing_request(collection: Collection) -> ReleaseRequest:
@@ -57,6 +68,7 @@ def standing_request(collection: Collection) -> ReleaseRequest:
     return ReleaseRequest("0.0.0", "public", collection.registry.settings.release_date, rehearsal=True)
 
 
+@space.needed()
 def update_ledger(collection: Collection) -> pa.Table:
     """Finds duplicates, counts every contribution and writes the ledger with its page.
 
@@ -75,6 +87,7 @@ def update_ledger(collection: Collection) -> pa.Table:
     return counted
 
 
+@space.needed()
 def release(
     collection: Collection, registry_findings: list[Finding], request: ReleaseRequest, executor: Executor,
     workers: int, progress: Callable[[str], None] = log.info,

@@ -104,7 +104,8 @@ def write_parts(folder: str, rows: int) -> None:
         warehouse.write_parquet(f"rows/{part:05d}.parquet", table, table.schema)
         shard = {"image_id": ids, "image_format": "png", "width_px": 120, "height_px": 90, "channels": 1}
         shard |= {"bit_depth": 8, "significant_bits": 8, "footer_hash": None, "shard": "s", "offset": 0, "length": 9}
-        shard |= dict.fromkeys(("delivered_sha256", "image_sha256"), "0" * 64) | {"pixel_hash": "0" * 32}
+        shard |= dict.fromkeys(("delivered_sha256", "image_sha256", "near_hash"), "0" * 64) | {"pixel_hash": "0" * 32}
+        shard |= {"grey_mean": 200.0, "grey_std": 30.0, "polarity": "dark_on_light"}
         target = schema.arrow("shard_index")
         index = pa.Table.from_pandas(pd.DataFrame(shard), target, preserve_index=False)
         warehouse.write_parquet(f"shards/{part:05d}.parquet", index, target)

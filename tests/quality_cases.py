@@ -23,6 +23,7 @@ from builders import contribution
 from test_harmonise import interpret
 
 from aqqua_dataset import schema
+from aqqua_dataset.images.inspect import BadImage, inspect_raw
 from aqqua_dataset.quality.stage import Parts, write_quality
 from aqqua_dataset.registry.models import Column, Contribution, Declared, Source
 from aqqua_dataset.warehouse import Warehouse
@@ -42,6 +43,7 @@ CORE: dict[str, Any] = {
 }  # fmt: skip
 SHARD: dict[str, Any] = {
     "image_format": "png", "width_px": 100, "height_px": 80, "channels": 1, "bit_depth": 8, "significant_bits": 8,
+    "grey_mean": 200.0, "grey_std": 30.0, "polarity": "dark_on_light", "near_hash": "0" * 64,
     "delivered_sha256": "0" * 64, "image_sha256": "0" * 64, "pixel_hash": "0" * 32, "shard": "s.tar", "offset": 0,
     "length": 1,
 }  # fmt: skip
@@ -127,6 +129,15 @@ def _row(
     return Case(threshold, flag, good, bad, seen)
 
 
+def _reasons(brighter: float) -> str:
+    """Why a picture of 10,000 pixels is refused, of which some are two grey levels brighter than the rest."""
+    try:
+        inspect_raw(bytes([102] * int(brighter) + [100] * (10_000 - int(brighter))), 100, 100)
+    except BadImage as bad:
+        return bad.reason
+    return ""
+
+
 DPI = Source(format="ecotaxa", location="x", mapping={"pixel_size": Column(column="scan_resolution", unit="dpi")})
 FRAME = {"width_px": 1000, "height_px": 1000}
 FOOT = {"footer_hash": "0123456789abcdef"}
@@ -152,6 +163,8 @@ CASES = [
     _set("I04.share", "IMAGE_FULL_FRAME", 89, 90, lambda v: _equal(v, 100 - v, **FRAME)),
     _set("I04.pixels", "IMAGE_FULL_FRAME", 299_999, 300_000,
          lambda v: _equal(10, 0, width_px=int(v), height_px=1)),
+    # standard deviations of 0.504 and 0.497
+    Case("I03.std", "image_constant", 680, 660, lambda _, v: _reasons(v) == "image_constant"),
 ]  # fmt: skip
 
 _RETRIEVED = Source(format="ecotaxa", location="x", retrieved=dt.date(2020, 1, 1))

@@ -33,9 +33,9 @@ def test_modules_are_short_and_dagster_can_read_annotations(module: Path) -> Non
     assert "__future__" not in imports(module)
 
 
-def test_fsspec_is_used_in_the_warehouse_and_in_transfer_only() -> None:
+def test_fsspec_opens_stores_in_one_place() -> None:
     users = {m.relative_to(PACKAGE).as_posix() for m in MODULES if "fsspec" in imports(m)}
-    assert users == {"warehouse.py", "transfer/delivery.py"}
+    assert users == {"storage.py"}
 
 
 def test_the_release_never_reads_private_contacts() -> None:

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
+from aqqua_dataset.findings import Finding
 from aqqua_dataset.harmonise.places import Degrees
 
 _CODE = re.compile(r"[A-Z]{4}")
@@ -108,3 +109,13 @@ def _rings(boundary: ET.Element) -> Iterator[npt.NDArray[np.float64]]:
     for name in ("coordinates", "posList"):
         for element in _below(boundary, name):
             yield np.array((element.text or "").replace(",", " ").split(), dtype=np.float64).reshape(-1, 2)
+
+
+def problem(path: str | None, contribution: str) -> list[Finding]:
+    """Why regions are left open although the settings name a file of provinces."""
+    try:
+        if path is not None:
+            provinces(path)
+    except UnreadableProvincesError as error:
+        return [Finding("longhurst_unreadable", "error", str(error), contribution, "settings.yaml", key="longhurst")]
+    return []

@@ -1,13 +1,58 @@
 """What can be said of an image's content from its decoded pixels, for the tests of whole contributions."""
 
-from typing import Any
+from typing import Any, NamedTuple, cast
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import xxhash
 
 #: Height of the footer that EcoTaxa burns into a UVP6 vignette, and a width that its scale bar always reaches.
 FOOTER_ROWS, FOOTER_COLUMNS = 31, 40
+
+
+class Greys(NamedTuple):
+    """Grey values of an image on a scale from 0 to 255, whatever its bit depth.
+
+    ``background`` is the median of the outermost pixels; ``polarity`` says whether the image on the whole is darker or
+    brighter than that. ``pixels`` are the grey values rounded to 8 bit.
+    """
+
+    mean: float
+    std: float
+    background: int
+    polarity: str
+    pixels: npt.NDArray[np.uint8]
+
+
+def greys(pixels: npt.NDArray[Any], grey: npt.NDArray[np.uint8] | None = None) -> Greys:
+    """Mean, standard deviation and polarity of an image.
+
+    Colour counts with its luma (ITU-R BT.601), alpha not at all. 16-bit values are spread from the bits that the
+    largest of them needs: 12-bit values in 16 bits are compared with 4095.
+
+    Args:
+        pixels: decoded pixels, uint8 or uint16, with or without channels.
+        grey: the same as grey where the channels alone don't tell how.
+    """
+    values = _as_grey(pixels) if grey is None else grey
+    scale = 1.0 if values.dtype == np.uint8 else 255 / ((1 << max(1, int(values.max()).bit_length())) - 1)
+    mean, std = cv2.meanStdDev(values)
+    shown = values if scale == 1.0 and values.dtype == np.uint8 else cv2.convertScaleAbs(values, alpha=scale)
+    border = np.concatenate((shown[0], shown[-1], shown[:, 0], shown[:, -1]))
+    background = int(np.searchsorted(np.bincount(border, minlength=256).cumsum(), border.size // 2, "right"))
+    # Rounded to what is the same on every processor.
+    brightness, spread = round(mean.item(0) * scale, 4), round(std.item(0) * scale, 4)
+    polarity = "dark_on_light" if brightness <= background else "light_on_dark"
+    return Greys(brightness, spread, background, polarity, cast("npt.NDArray[np.uint8]", shown))
+
+
+def _as_grey(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    if pixels.ndim == 2:
+        return pixels
+    if pixels.shape[2] < 3:
+        return np.ascontiguousarray(pixels[..., 0])
+    return cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY if pixels.shape[2] == 3 else cv2.COLOR_RGBA2GRAY)
 
 
 def significant_bits(pixels: npt.NDArray[Any], bit_depth: int) -> int:
@@ -29,6 +74,6 @@ def footer_hash(pixels: npt.NDArray[Any]) -> str | None:
     if pixels.shape[0] <= FOOTER_ROWS or pixels.shape[1] < FOOTER_COLUMNS:
         return None
     corner = np.ascontiguousarray(pixels[-FOOTER_ROWS:, :FOOTER_COLUMNS])
-    if corner.min() == corner.max():
+    if (corner == corner.flat[0]).all():
         return None
-    return xxhash.xxh3_64_hexdigest(corner.tobytes())
+    return xxhash.xxh3_64_hexdigest(corner.data)

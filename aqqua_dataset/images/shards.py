@@ -4,11 +4,26 @@ One member per image, named ``<image_id>.<ending>``; headers hold nothing that d
 (time 0, owner 0, mode 0444), so equal images give equal bytes. Layout: IEEE 1003.1, ustar.
 """
 
+import hashlib
+from collections.abc import Iterator
 from typing import IO
 
+import pyarrow as pa
+
+from aqqua_dataset import schema
+from aqqua_dataset.images.fingerprint import near_hashes
+from aqqua_dataset.images.inspect import PackedImage
+
 _BLOCK = 512
+_END = bytes(_BLOCK)
 _ENDINGS = {"png": "png", "jpeg": "jpg"}
 _MAX_MEMBER = 8**11 - 1
+_BATCH = 512
+_TAKEN = [f for f in PackedImage._fields if f not in ("data", "thumbnail")]
+
+
+class ShardDamaged(OSError):
+    """A shard isn't what this software writes: the bytes at some place are no member, or end too early."""
 
 
 class ShardWriter:
@@ -39,28 +54,107 @@ class ShardWriter:
         return self._position + 2 * _BLOCK
 
 
+class ShardIndex:
+    """Rows of the table ``shard_index`` as images are added; they're kept as Arrow, not as Python objects."""
+
+    def __init__(self, shard: str) -> None:
+        """``shard`` is the archive's path in the warehouse."""
+        self.shard = shard
+        self._batches: list[pa.RecordBatch] = []
+        self._rows: list[tuple[object, ...]] = []
+        self._thumbnails: list[bytes] = []
+
+    def add(self, image_id: str, image: PackedImage, offset: int) -> None:
+        """Adds an image whose first byte stands at ``offset``."""
+        self._rows.append((image_id, offset, len(image.data), self.shard, *image[2:]))
+        self._thumbnails.append(image.thumbnail)
+        if len(self._rows) == _BATCH:
+            self._flush()
+
+    def table(self) -> pa.Table:
+        """All rows so far, in the order they were added."""
+        self._flush()
+        return pa.Table.from_batches(self._batches, schema.arrow("shard_index"))
+
+    def _flush(self) -> None:
+        if not self._rows:
+            return
+        names = ("image_id", "offset", "length", "shard", *_TAKEN)
+        columns = dict(zip(names, zip(*self._rows, strict=True), strict=True))
+        columns["near_hash"] = tuple(near_hashes(self._thumbnails))
+        target = schema.arrow("shard_index")
+        arrays = [pa.array(columns[f.name], f.type) for f in target]
+        self._batches.append(pa.RecordBatch.from_arrays(arrays, schema=target))
+        self._rows, self._thumbnails = [], []
+
+
 def member_name(image_id: str, image_format: str) -> str:
     """Name of an image inside a shard."""
     return f"{image_id}.{_ENDINGS[image_format]}"
 
 
+def shard_size(offset: int, length: int) -> int:
+    """Size in bytes of a shard whose last image lies at ``offset``; of an empty one for 0 and 0."""
+    return offset + length + (-length % _BLOCK) + 2 * _BLOCK
+
+
+def member_problem(
+    stream: IO[bytes], *, offset: int, length: int, image_id: str, image_format: str, image_sha256: str, deep: bool
+) -> str:
+    """What is wrong with an image at its place in a shard, or an empty text.
+
+    Args:
+        stream: the shard, seekable.
+        offset, length, image_id, image_format, image_sha256: what the index says.
+        deep: whether to read the image and compare its SHA-256, not only its header.
+
+    Raises:
+        OSError: the shard can't be read.
+    """
+    if offset < _BLOCK:
+        return f"offset {offset} leaves no room for a header"
+    stream.seek(offset - _BLOCK)
+    header = stream.read(_BLOCK)
+    name = member_name(image_id, image_format)
+    if len(header) < _BLOCK:
+        return f"expected {name} at byte {offset}, found the end of the file"
+    if header != _header(name, length):
+        found = header[:100].rstrip(b"\0").decode("ascii", "replace")
+        size = header[124:135].decode("ascii", "replace")
+        return f"expected a header of {name} ({length:o} octal bytes) at byte {offset}, found {found!r} ({size})"
+    if deep:
+        data = stream.read(length + (-length % _BLOCK))
+        if (digest := hashlib.sha256(data[:length]).hexdigest()) != image_sha256 or any(data[length:]):
+            return f"expected SHA-256 {image_sha256} at byte {offset}, found {digest}"
+    return ""
+
+
+def members(stream: IO[bytes]) -> Iterator[tuple[str, bytes]]:
+    """Image id and bytes of every image of a shard, in one sequential read.
+
+    Raises:
+        ShardDamaged: the stream isn't a shard as ``ShardWriter`` writes them.
+    """
+    while (header := stream.read(_BLOCK)) != _END:
+        name, size = header[:100].rstrip(b"\0"), header[124:135]
+        if header[257:263] != b"ustar\0" or not size.isdigit():
+            raise ShardDamaged(f"expected a header, found {header[:20]!r}")
+        length = int(size, 8)
+        data = stream.read(length + (-length % _BLOCK))
+        if len(data) < length:
+            raise ShardDamaged(f"{name.decode('ascii', 'replace')}: expected {length} bytes, found {len(data)}")
+        yield name.decode("ascii").rsplit(".", 1)[0], data[:length]
+
+
+_HEAD = b"0000444\0" + b"0000000\0" * 2  # mode, owner, group
+_TAIL = b"00000000000\0"  # time
+_REST = b"0" + b"\0" * 100 + b"ustar\00000" + b"\0" * 64 + b"0000000\0" * 2 + b"\0" * 167  # kind, link, names, device
+_SUM = sum(_HEAD) + sum(_TAIL) + sum(_REST) + 8 * ord(" ")  # the checksum itself counts as blanks
+
+
 def _header(name: str, size: int) -> bytes:
     if size > _MAX_MEMBER:
         raise ValueError(f"{name}: {size} bytes do not fit a ustar member")
-    fields = [
-        name.encode("ascii").ljust(100, b"\0"),
-        b"0000444\0",  # mode
-        b"0000000\0" * 2,  # owner, group
-        b"%011o\0" % size,
-        b"00000000000\0",  # time
-        b" " * 8,  # checksum, counted as blanks
-        b"0",  # regular file
-        b"\0" * 100,  # link
-        b"ustar\00000",
-        b"\0" * 64,  # owner and group names
-        b"0000000\0" * 2,  # device
-        b"\0" * 167,
-    ]
-    header = bytearray(b"".join(fields))
-    header[148:156] = b"%06o\0 " % sum(header)
-    return bytes(header)
+    title, length = name.encode("ascii"), b"%011o\0" % size
+    total = b"%06o\0 " % (_SUM + sum(title) + sum(length))
+    return b"".join([title.ljust(100, b"\0"), _HEAD, length, _TAIL, total, _REST])

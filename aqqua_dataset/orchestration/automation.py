@@ -17,7 +17,6 @@ from aqqua_dataset.orchestration.partitions import CONTRIBUTIONS
 from aqqua_dataset.orchestration.resources import CollectionResource
 from aqqua_dataset.pipeline import Collection, intake_refusal
 from aqqua_dataset.registry.models import Contribution
-from aqqua_dataset.transfer.delivery import Delivery
 
 #: Tags by which Dagster runs a range of partitions in one run.
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
@@ -49,7 +48,7 @@ def contribution_state(collection: Collection, contribution: Contribution) -> st
     delivery = "none"
     if contribution.source is not None and intake_refusal(collection.registry, contribution) is None:
         try:
-            with Delivery(collection.config.delivery_location(contribution.source.location)) as opened:
+            with collection.delivery(contribution.source.location) as opened:
                 delivery = opened.fingerprint()
         except FileNotFoundError:
             delivery = "missing"

@@ -30,6 +30,7 @@ class CollectionResource(dg.ConfigurableResource[Collection]):
             deliveries=self.deliveries or found.deliveries,
             warehouse=self.warehouse or found.warehouse,
             executor=self.workers or found.executor,
+            storage=found.storage,
         )
 
     def open(self) -> tuple[Collection, list[Finding]]:

@@ -16,7 +16,6 @@ from aqqua_dataset.report.facts import Facts
 from aqqua_dataset.report.gather import gather, ledger_row
 from aqqua_dataset.report.html import page
 from aqqua_dataset.report.markdown import markdown
-from aqqua_dataset.transfer.delivery import Delivery
 from aqqua_dataset.warehouse import Warehouse
 
 #: Raise it when reports change for unchanged facts; they are then written again.
@@ -86,7 +85,7 @@ def check_delivery(
         run_contribution(apart, contribution.id, executor, workers, lambda _: None)
         facts = gather(apart, contribution.id)
     if contribution.source is not None and not facts.objects:
-        with Delivery(contribution.source.location) as delivery:
+        with collection.delivery(contribution.source.location) as delivery:
             if next(delivery.files(), None) is None:
                 facts = replace(facts, refused="there is no file in it", findings=())
     return replace(facts, dry_run=True, credit=credit(registry, contribution) if with_form else None)

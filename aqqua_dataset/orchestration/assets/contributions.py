@@ -4,7 +4,8 @@ A bad contribution is a partition whose metadata say so; the step goes on with t
 infrastructure fails it.
 """
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterable, Sequence
 
 import dagster as dg
 
@@ -21,17 +22,19 @@ def _each(
     context: dg.AssetExecutionContext,
     collection: Collection,
     stage: Stage,
-    run: Callable[[str], StageReport],
+    run: Callable[[Sequence[str]], Iterable[StageReport]],
 ) -> dg.MaterializeResult[None]:
+    """Runs a stage over the partitions and shows each one's outcome as soon as it is there."""
     outcomes: dict[str, int] = {}
-    for key in context.partition_keys:
-        if key in collection.registry.contributions:
-            report = run(key)
-        else:
-            report = StageReport(key, stage, "refused")
-            context.log.warning("%s is not in the registry any more", key)
+    known = [key for key in context.partition_keys if key in collection.registry.contributions]
+    gone = [
+        StageReport(k, stage, "refused") for k in context.partition_keys if k not in collection.registry.contributions
+    ]
+    for report in gone:
+        context.log.warning("%s is not in the registry any more", report.contribution)
+    for report in itertools.chain(gone, run(known)):
         outcomes[report.outcome] = outcomes.get(report.outcome, 0) + 1
-        context.add_asset_metadata(stage_metadata(report), partition_key=key)
+        context.add_asset_metadata(stage_metadata(report), partition_key=report.contribution)
     context.log.info("%s: %s", stage, ", ".join(f"{n} {outcome}" for outcome, n in outcomes.items()))
     return dg.MaterializeResult()
 
@@ -46,7 +49,7 @@ def _each(
 def raw_rows(context: dg.AssetExecutionContext, collection: CollectionResource) -> dg.MaterializeResult[None]:
     """Reads deliveries into verbatim rows."""
     opened, _ = collection.open()
-    return _each(context, opened, "rows", lambda key: pipeline.read_rows(opened, key))
+    return _each(context, opened, "rows", lambda keys: (pipeline.read_rows(opened, k) for k in keys))
 
 
 @dg.asset(
@@ -64,7 +67,7 @@ def core_rows(context: dg.AssetExecutionContext, collection: CollectionResource)
             context,
             opened,
             "core",
-            lambda key: pipeline.harmonise_rows(opened, key, executor, workers),
+            lambda keys: (pipeline.harmonise_rows(opened, k, executor, workers) for k in keys),
         )
 
 
@@ -79,10 +82,16 @@ def packed_images(context: dg.AssetExecutionContext, collection: CollectionResou
     """Packs images into shards."""
     opened, _ = collection.open()
     with collection.executor() as (executor, workers):
-        return _each(
-            context, opened, "images",
-            lambda key: pipeline.pack_images(opened, key, executor, workers, context.log.info),
-        )  # fmt: skip
+        told: list[str] = []
+
+        def progress(line: str) -> None:  # at most one a minute; the last one stays with the run
+            context.log.info(line)
+            told[:] = [line]
+
+        result = _each(
+            context, opened, "images", lambda keys: pipeline.pack_each(opened, keys, executor, workers, progress)
+        )
+        return result if not told else dg.MaterializeResult(metadata={"progress": told[0]})
 
 
 @dg.asset(
@@ -95,4 +104,4 @@ def packed_images(context: dg.AssetExecutionContext, collection: CollectionResou
 def quality(context: dg.AssetExecutionContext, collection: CollectionResource) -> dg.MaterializeResult[None]:
     """Judges contributions as a whole."""
     opened, _ = collection.open()
-    return _each(context, opened, "quality", lambda key: pipeline.judge_quality(opened, key))
+    return _each(context, opened, "quality", lambda keys: (pipeline.judge_quality(opened, k) for k in keys))
