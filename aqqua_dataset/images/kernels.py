@@ -56,7 +56,7 @@ def halved(pixels: Grey) -> Grey:
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def object_box(pixels: Grey, background: int, trim: int) -> tuple[int, int, int, int]:
-    """Top, bottom, left and right (ends excluded) of the pixels at least ``trim`` from the background; all 0 if none."""
+    """Top, bottom, left and right (ends excluded) of what is ``trim`` from the background or more; 0 if none."""
     height, width = pixels.shape
     level, least = np.uint8(background), np.uint8(trim)
     columns = np.zeros(width, np.uint8)
