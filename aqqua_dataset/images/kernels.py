@@ -13,7 +13,7 @@ Grey = npt.NDArray[np.uint8]
 _RUN = 32_768
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True)
 def sums(pixels: Grey) -> tuple[int, int, int]:
     """Sum of the values, sum of their squares, and the background: the median of the outermost pixels."""
     flat = pixels.reshape(-1)
@@ -41,7 +41,7 @@ def sums(pixels: Grey) -> tuple[int, int, int]:
     return total, squares, background
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True)
 def halved(pixels: Grey) -> Grey:
     """Means of 2 x 2 pixels, halves rounded up; an odd last row or column is left out."""
     height, width = pixels.shape[0] // 2, pixels.shape[1] // 2
@@ -54,7 +54,7 @@ def halved(pixels: Grey) -> Grey:
     return small
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True)
 def object_box(pixels: Grey, background: int, trim: int) -> tuple[int, int, int, int]:
     """Top, bottom, left and right (ends excluded) of what is ``trim`` from the background or more; 0 if none."""
     height, width = pixels.shape
@@ -80,7 +80,7 @@ def object_box(pixels: Grey, background: int, trim: int) -> tuple[int, int, int,
     return top, bottom, left, right
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True)
 def thumbnail(pixels: Grey, background: int, trim: int, side: int, large: int) -> Grey:
     """The object on a square of ``side`` x ``side`` pixels, as ``fingerprint`` describes it step by step."""
     seen = pixels
@@ -104,7 +104,7 @@ def thumbnail(pixels: Grey, background: int, trim: int, side: int, large: int) -
     return square
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True)
 def is_uniform(pixels: Grey) -> bool:
     """Whether all values are equal."""
     first = pixels[0, 0]
@@ -115,7 +115,7 @@ def is_uniform(pixels: Grey) -> bool:
     return True
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True)
 def scaled(pixels: Grey, height: int, width: int, out: Grey, top: int, left: int) -> None:
     """Writes the picture into ``out`` at ``top``, ``left``, scaled to height x width.
 
@@ -132,7 +132,7 @@ def scaled(pixels: Grey, height: int, width: int, out: Grey, top: int, left: int
             out[top + y, left + x] = ((256 - down) * high + down * low + 32_768) >> 16
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True)
 def _between(many: int, source: int) -> npt.NDArray[np.int32]:
     """For each of ``many`` pixels the pixels of ``source`` before and after its centre, and 256ths of the way."""
     found = np.empty((3, many), np.int32)
