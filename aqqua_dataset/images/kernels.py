@@ -17,15 +17,15 @@ _RUN = 32_768
 def sums(pixels: Grey) -> tuple[int, int, int]:
     """Sum of the values, sum of their squares, and the background: the median of the outermost pixels."""
     flat = pixels.reshape(-1)
-    total = squares = np.int64(0)
+    total = squares = 0
     for start in range(0, flat.size, _RUN):
         run = flat[start : start + _RUN]
         part = square = np.uint32(0)
         for value in run:
             part = np.uint32(part + np.uint32(value))
             square = np.uint32(square + np.uint32(value) * np.uint32(value))
-        total += np.int64(part)
-        squares += np.int64(square)
+        total += int(part)
+        squares += int(square)
     height, width = pixels.shape
     counts = np.zeros(256, np.int64)
     for x in range(width):
@@ -34,7 +34,7 @@ def sums(pixels: Grey) -> tuple[int, int, int]:
     for y in range(height):
         counts[pixels[y, 0]] += 1
         counts[pixels[y, width - 1]] += 1
-    seen, background = np.int64(0), -1
+    seen, background = 0, -1
     while seen <= width + height:
         background += 1
         seen += counts[background]
