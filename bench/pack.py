@@ -125,7 +125,7 @@ def report(ways: dict[str, tuple[int, Callable[[], object]]], rounds: int, folde
             start = clock()
             done = run()
             seconds = clock() - start
-            if name in PEERS:  # they say what their work alone took, without starting Python
+            if name in PEERS:  # they say what their work alone took, without starting
                 seconds = json.loads(done.stdout.splitlines()[-1])["seconds"]  # type: ignore[attr-defined]
             taken[name].append(seconds)
     rates = {name: ways[name][0] / statistics.median(seconds) for name, seconds in taken.items()}
