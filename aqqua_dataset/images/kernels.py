@@ -4,23 +4,22 @@ Everything is integer arithmetic, so that results are the same on every processo
 compiled when the module is first imported, kept on disk, and never compiled again for another kind of array.
 """
 
+from typing import Any
+
 import numba
 import numpy as np
 import numpy.typing as npt
 
 Grey = npt.NDArray[np.uint8]
 
-_PICTURE = numba.types.Array(numba.uint8, 2, "C", readonly=True)  # takes writable ones as well
-_CUT = numba.types.Array(numba.uint8, 2, "A", readonly=True)
-_NEW = numba.types.Array(numba.uint8, 2, "C")
-_NUMBERS = numba.types.Array(numba.int32, 2, "C")
-_INT = numba.int64
+#: Signatures: a picture may be read-only; what is made or written is not.
+_PICTURE, _NEW = "Array(uint8, 2, 'C', True)", "Array(uint8, 2, 'C')"
 
 #: Squares of so many 8-bit values fit 32 bits, which is what makes the sums vectorise.
 _RUN = 32_768
 
 
-@numba.njit(numba.types.UniTuple(_INT, 3)(_PICTURE), cache=True, nogil=True)
+@numba.njit(f"UniTuple(int64, 3)({_PICTURE})", cache=True, nogil=True)
 def sums(pixels: Grey) -> tuple[int, int, int]:
     """Sum of the values, sum of their squares, and the background: the median of the outermost pixels."""
     flat = pixels.reshape(-1)
@@ -48,8 +47,8 @@ def sums(pixels: Grey) -> tuple[int, int, int]:
     return total, squares, background
 
 
-@numba.njit(numba.boolean(_CUT), cache=True, nogil=True)
-def is_uniform(pixels: Grey) -> bool:
+@numba.njit(["boolean(Array(uint8, 2, 'A', True))", "boolean(Array(uint16, 2, 'A', True))"], cache=True, nogil=True)
+def is_uniform(pixels: npt.NDArray[Any]) -> bool:
     """Whether all values are equal."""
     first = pixels[0, 0]
     for y in range(pixels.shape[0]):
@@ -59,7 +58,7 @@ def is_uniform(pixels: Grey) -> bool:
     return True
 
 
-@numba.njit(_NEW(_PICTURE), cache=True, nogil=True)
+@numba.njit(f"{_NEW}({_PICTURE})", cache=True, nogil=True)
 def halved(pixels: Grey) -> Grey:
     """Means of 2 x 2 pixels, halves rounded up; an odd last row or column is left out."""
     height, width = pixels.shape[0] // 2, pixels.shape[1] // 2
@@ -72,7 +71,7 @@ def halved(pixels: Grey) -> Grey:
     return small
 
 
-@numba.njit(numba.types.UniTuple(_INT, 4)(_PICTURE, _INT, _INT), cache=True, nogil=True)
+@numba.njit(f"UniTuple(int64, 4)({_PICTURE}, int64, int64)", cache=True, nogil=True)
 def object_box(pixels: Grey, background: int, trim: int) -> tuple[int, int, int, int]:
     """Top, bottom, left and right (ends excluded) of what is ``trim`` from the background or more; 0 if none."""
     height, width = pixels.shape
@@ -98,7 +97,7 @@ def object_box(pixels: Grey, background: int, trim: int) -> tuple[int, int, int,
     return top, bottom, left, right
 
 
-@numba.njit(_NUMBERS(_INT, _INT), cache=True, nogil=True)
+@numba.njit("Array(int32, 2, 'C')(int64, int64)", cache=True, nogil=True)
 def _between(many: int, source: int) -> npt.NDArray[np.int32]:
     """For each of ``many`` pixels the pixels of ``source`` before and after its centre, and 256ths of the way."""
     found = np.empty((3, many), np.int32)
@@ -111,7 +110,7 @@ def _between(many: int, source: int) -> npt.NDArray[np.int32]:
     return found
 
 
-@numba.njit(numba.void(_PICTURE, _INT, _INT, _NEW, _INT, _INT), cache=True, nogil=True)
+@numba.njit(f"void({_PICTURE}, int64, int64, {_NEW}, int64, int64)", cache=True, nogil=True)
 def scaled(pixels: Grey, height: int, width: int, out: Grey, top: int, left: int) -> None:
     """Writes the picture into ``out`` at ``top``, ``left``, scaled to height x width.
 
@@ -128,7 +127,7 @@ def scaled(pixels: Grey, height: int, width: int, out: Grey, top: int, left: int
             out[top + y, left + x] = ((256 - down) * high + down * low + 32_768) >> 16
 
 
-@numba.njit(_NEW(_PICTURE, _INT, _INT, _INT, _INT), cache=True, nogil=True)
+@numba.njit(f"{_NEW}({_PICTURE}, int64, int64, int64, int64)", cache=True, nogil=True)
 def thumbnail(pixels: Grey, background: int, trim: int, side: int, large: int) -> Grey:
     """The object on a square of ``side`` x ``side`` pixels, as ``fingerprint`` describes it step by step."""
     seen = pixels
