@@ -59,7 +59,7 @@ def files(made: Collection) -> dict[str, bytes]:
 def test_a_full_disk_is_said_and_packing_goes_on_when_there_is_space(
     small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, executor: str
 ) -> None:
-    monkeypatch.setattr(rows, "ROWS_PER_PART", 20)
+    monkeypatch.setattr(rows, "ROWS_PER_PART", 4)
     deliver(tmp_path / "net", 7, 160, "n")
     plain = collection(tmp_path, contribution("net", tmp_path / "net"))
     assert pack(plain, "serial") == "done"
