@@ -290,9 +290,9 @@ from pathlib import Path
 from builders import collection, contribution
 from aqqua_dataset import pipeline
 from aqqua_dataset.compute import open_executor
-from aqqua_dataset.images import shards
+from aqqua_dataset.images import pack, shards
 from aqqua_dataset.sources import rows
-rows.ROWS_PER_PART = 5  # five of them to a shard
+rows.ROWS_PER_PART, pack.PARTS_PER_SHARD = 13, 2
 left, add = {images}, shards.ShardWriter.add
 def add_or_die(self, *image):
     global left
