@@ -2,7 +2,7 @@
 
     python bench/pack.py [--images 20000] [--rounds 3] [--peers PYTHON] [--real FOLDER]
 
-``floor`` reads each file and decodes it by the decoder chosen for its format, no more. ``pass`` is ``pack_part``:
+``floor`` reads each file and decodes it by the decoder chosen for its format, no more. ``pass`` is ``pack_shard``:
 read, checked, decoded, measured, fingerprinted, stored with its index. ``encoder`` turns raw regions into PNG, nothing
 else. Peers run in an environment of their own (bench/README.md) on the same files; ``running`` is without the workers
 and imports they start with. Ways are interleaved; every number
@@ -37,10 +37,10 @@ import pyarrow as pa
 from aqqua_dataset.images import container
 from aqqua_dataset.images.decode import BadImage, decode
 from aqqua_dataset.images.inspect import inspect_file
-from aqqua_dataset.images.pack import PackTask, pack_part
+from aqqua_dataset.images.pack import PackTask, pack_shard
 from aqqua_dataset.registry.models import Source
 from aqqua_dataset.sources import reader
-from aqqua_dataset.sources.rows import part_path
+from aqqua_dataset.sources.rows import ids_path, part_path
 from aqqua_dataset.transfer.delivery import Delivery
 from aqqua_dataset.warehouse import Warehouse
 
@@ -194,7 +194,10 @@ def warm(_: int) -> None:
 def pack(warehouse: Path, name: str, part: int, delivery: Path | None = None) -> int:
     """Packs a part anew."""
     folder = f"out-{name}-{uuid.uuid4().hex}"
-    return pack_part(PackTask(str(warehouse), (), str(delivery or Path.cwd()), "bench", f"rows-{name}", folder, part))
+    task = PackTask(
+        str(warehouse), {}, str(delivery or Path.cwd()), "bench", f"rows-{name}", folder, part, range(part, part + 1)
+    )
+    return pack_shard(task)
 
 
 def rows(warehouse: Path, name: str, paths: list[str], places: list[dict[str, int]] | None = None) -> None:
@@ -223,7 +226,7 @@ def rows(warehouse: Path, name: str, paths: list[str], places: list[dict[str, in
             "reason": pa.array(empty, pa.string()),
         }
     )
-    store.write_parquet(f"rows-{name}/ids.parquet", ids, ids.schema)
+    store.write_parquet(ids_path(f"rows-{name}", 0), ids, ids.schema)
 
 
 def raw(folder: Path, number: int) -> list[np.ndarray]:

@@ -8,7 +8,7 @@ import base64
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import pandas as pd
 import pyarrow as pa
@@ -210,7 +210,7 @@ def locators(rows: pd.DataFrame) -> "Iterator[tuple[str, Locator]]":
 
 def _values(column: "pd.Series[Any]") -> list[Any]:
     """Text or whole numbers of a column, None where there is nothing."""
-    return [None if pd.isna(v) else v if isinstance(v, str) else int(v) for v in column.to_list()]
+    return cast("list[Any]", column.to_numpy(dtype=object, na_value=None).tolist())
 
 
 def _inspected(
