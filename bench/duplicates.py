@@ -66,9 +66,8 @@ def recall(real: Sequence[tuple[str, Pixels]]) -> None:
     pictures = [p for _, p in real]
     normal, near, cut = [normal_hash(p) for p in pictures], near_bits(pictures), [prepare(p) for p in pictures]
     print(f"{len(real)} pictures, {normal.count(None)} without normal_hash, {cut.count(None)} too small to compare")
-    print(
-        "| kind | pairs | pixels | normal_hash; large ones | near <= 31 | near <= 64 | compare: same / unsure / different |"
-    )
+    near_heads = [f"near <= {bits}" for bits in BITS]
+    print("|", " | ".join(["kind", "pairs", "pixels", "normal_hash; large ones", *near_heads, "compare"]), "|")
     print("|---|---|---|---|---|---|---|")
     for kind, change in (KEPT | REDRAWN).items():
         changed = [change(p, np.random.default_rng(i)) for i, p in enumerate(pictures)]
@@ -79,19 +78,15 @@ def recall(real: Sequence[tuple[str, Pixels]]) -> None:
             compare_cutouts(a, prepare(b)).verdict for a, b in zip(cut, changed, strict=True) if a is not None
         )
         met = sum(a == b for a, b in has)
-        large = [
-            a == b for a, b, p in zip(normal, map(normal_hash, changed), pictures, strict=True) if a and _is_large(p)
-        ]
+        sizes = [min(p.shape[:2]) for p in pictures]
+        large = [a == normal_hash(b) for a, b, n in zip(normal, changed, sizes, strict=True) if a and n >= LARGE]
         print(
-            f"| {kind} | {len(real)} | {pixels} | {met} of {len(has)} ({met / len(has):.1%}); {sum(large)} of {len(large)} | "
+            f"| {kind} | {len(real)} | {pixels} "
+            f"| {met} of {len(has)} ({met / len(has):.1%}); {sum(large)} of {len(large)} | "
             + " | ".join(f"{int((away <= bits).sum())}" for bits in BITS)
             + f" | {said['same']} / {said['unsure']} / {said['different']} |",
             flush=True,
         )
-
-
-def _is_large(pixels: Pixels) -> bool:
-    return min(pixels.shape[:2]) >= LARGE
 
 
 def precision(name: str, pictures: Sequence[Pixels], labels: Sequence[str], judged: int) -> None:

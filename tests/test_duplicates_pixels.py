@@ -61,7 +61,8 @@ def test_frame_footer_and_depth_keep_the_hash(picture: Grey, seed: int) -> None:
     assert normal_hash(padded(picture, random)) == expected
     assert normal_hash(footed(picture, random)) == expected
     assert normal_hash(footed(padded(inverted(picture, random), random), random)) == expected
-    assert normal_hash(picture.astype(np.uint16) << 8) == normal_hash(picture.astype(np.uint16) * 257) == expected
+    deep = picture.astype(np.uint16)
+    assert normal_hash(np.left_shift(deep, 8, dtype=np.uint16)) == normal_hash(deep * np.uint16(257)) == expected
 
 
 @given(ORGANISMS, st.integers(0, 2**32 - 1))
