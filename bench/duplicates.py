@@ -1,7 +1,7 @@
 """Precision and recall of meeting the same picture again, per way of changing it, with counts.
 
-Real vignettes (AQQUA_REAL_DATA) and generated ones. Pictures of odd numbers judge, those of even numbers were there to
-set the thresholds of ``dedup/verify.py``; ``--tuning`` shows the even ones. Run: python -m bench.duplicates
+Real vignettes (AQQUA_REAL_DATA) and generated ones. The table is of the real pictures of odd numbers; ``--tuning`` takes
+the even ones. Run: python bench/duplicates.py
 """
 
 import argparse
@@ -143,7 +143,7 @@ def main() -> None:
     parser.add_argument("--real", type=Path, default=Path(os.environ.get("AQQUA_REAL_DATA", "")))
     parser.add_argument("--generated", type=int, default=3000, help="generated pictures, all pairs of them count")
     parser.add_argument("--judged", type=int, default=20_000, help="nearest pairs compared by pixels")
-    parser.add_argument("--tuning", action="store_true", help="the half that the thresholds were set on")
+    parser.add_argument("--tuning", action="store_true", help="the other half of the real pictures")
     given = parser.parse_args()
     real = [(name, p) for name, p in real_vignettes(given.real) if min(p.shape[:2]) >= 2]
     half = real[0 if given.tuning else 1 :: 2]
