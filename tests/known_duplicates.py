@@ -1,4 +1,4 @@
-"""Pictures whose duplicates are known: real vignettes, and one function for each way of changing one without redrawing it.
+"""Pictures whose duplicates are known: real vignettes, and one function for each way of changing one.
 
 A change takes pixels and a generator of random numbers, so that the same seed gives the same duplicate.
 """
@@ -85,8 +85,8 @@ def brightened(pixels: Pixels, random: np.random.Generator) -> Pixels:
 def padded(pixels: Pixels, random: np.random.Generator) -> Pixels:
     """A plain frame of 1 to 40 pixels on each side, as bright as the background."""
     grey = grey8(pixels)
-    sides = [int(n) for n in random.integers(1, 41, 4)]
-    return np.asarray(cv2.copyMakeBorder(grey, *sides, cv2.BORDER_CONSTANT, value=float(greys(grey).background)))
+    above, below, before, after = (int(n) for n in random.integers(1, 41, 4))
+    return np.pad(grey, ((above, below), (before, after)), constant_values=greys(grey).background)
 
 
 def cropped(pixels: Pixels, random: np.random.Generator) -> Pixels:
@@ -112,7 +112,7 @@ def footed(pixels: Pixels, random: np.random.Generator) -> Pixels:
     cv2.putText(footer, "1 mm", (8, 13), cv2.FONT_HERSHEY_PLAIN, 0.8, ink, 1, cv2.LINE_AA)
     footer[20:22, 8 : 8 + int(random.integers(20, 60))] = ink
     body = cv2.copyMakeBorder(grey, 0, 0, 0, width - grey.shape[1], cv2.BORDER_CONSTANT, value=float(paper))
-    return np.vstack([body, footer])
+    return np.asarray(np.vstack([body, footer]), np.uint8)
 
 
 def deepened(pixels: Pixels, random: np.random.Generator) -> Pixels:
@@ -144,7 +144,8 @@ def rescaled(pixels: Pixels, random: np.random.Generator) -> Pixels:
     factor = float(random.choice([0.6, 0.75, 1.25, 1.6]))
     grey = grey8(pixels)
     size = [max(1, round(side * factor)) for side in grey.shape[::-1]]
-    return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC))
+    drawn = cv2.resize(grey, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC)
+    return np.asarray(drawn, np.uint8)
 
 
 def _jpeg(quality: int) -> Change:

@@ -3,8 +3,8 @@
 Both objects are cut out, drawn bright on black and at one size of at most ``_SIDE`` pixels; of the eight ways to turn
 and mirror one the best is taken and aligned to the other (affine, by enhanced correlation, Evangelidis and Psarakis
 2008). Three measures then decide together, since small round organisms are alike in outline: the correlation of the
-whole, that of the fine structure alone, and the difference that is left. Thresholds were set on one half of the real
-pictures and judged on the other (docs/duplicates.md); what lies between is for a person.
+whole, that of the fine structure alone, and the difference that is left. Thresholds were set on the real
+pictures (docs/duplicates.md), so that their false positive rate isn't known yet; what lies between is for a person.
 """
 
 from collections.abc import Iterable, Iterator
@@ -22,14 +22,15 @@ _Image = npt.NDArray[np.float32]
 
 #: Longer side of the pictures compared, and of those that choose the orientation (px).
 _SIDE, _COARSE = 64, 24
-#: Object: what differs from the background by this share of the largest difference, and by so many grey levels.
-_OBJECT_SHARE, _OBJECT_LEVELS = 0.2, 10
+#: Object: what differs from the background by a share of the largest difference, and by so many grey levels. Two
+#: shares, since faint fringes may come and go with re-encoding.
+_OBJECT_SHARES, _OBJECT_LEVELS = (0.2, 0.4), 10
 #: Shorter side of an object (px) below which nothing is called the same.
 _LEAST = 12
 #: Aspects of two objects may differ by this factor, the measures below need this much.
 _ASPECT = 1.25
 _MAYBE, _DIFFERENT = 0.7, 0.9
-SAME = {"correlation": 0.985, "residual": 0.8, "rmse": 12.0}
+SAME = {"correlation": 0.99, "residual": 0.85, "rmse": 10.0}
 _STEPS = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 1e-4)
 
 
@@ -56,9 +57,9 @@ class Comparison(NamedTuple):
 
 
 class Cutout(NamedTuple):
-    """An object bright on black (0 to 255), and whether it was dark on bright; ``prepare`` makes it once per picture."""
+    """An object bright on black (0 to 255) with and without its faint fringe, and whether it was dark on bright."""
 
-    pixels: _Image
+    pixels: tuple[_Image, ...]
     dark: bool
 
 
@@ -88,13 +89,15 @@ def prepare(pixels: Pixels) -> Cutout | None:
     lower, upper = normalise.edge_medians(seen)
     dark = lower - int(seen.min()) >= int(seen.max()) - upper
     away = cv2.subtract(float(lower), seen) if dark else cv2.subtract(seen, float(upper))  # type: ignore[call-overload]
-    most = int(cv2.blur(away, (3, 3)).max())
     # Smoothed, so that specks don't count as the object's edge.
-    _, mask = cv2.threshold(cv2.blur(away, (3, 3)), max(_OBJECT_LEVELS, _OBJECT_SHARE * most), 255, cv2.THRESH_BINARY)
-    x, y, width, height = cv2.boundingRect(mask)
-    if min(width, height) < _LEAST:
-        return None
-    return Cutout(away[y : y + height, x : x + width].astype(np.float32), dark)
+    smooth = cv2.blur(away, (3, 3))
+    found = []
+    for share in _OBJECT_SHARES:
+        least = max(_OBJECT_LEVELS, share * float(smooth.max()))
+        x, y, width, height = cv2.boundingRect(cv2.threshold(smooth, least, 255, cv2.THRESH_BINARY)[1])
+        if min(width, height) >= _LEAST:
+            found.append(away[y : y + height, x : x + width].astype(np.float32))
+    return Cutout(tuple(found), dark) if found else None
 
 
 def compare_cutouts(first: Cutout | None, second: Cutout | None) -> Comparison:
@@ -102,12 +105,14 @@ def compare_cutouts(first: Cutout | None, second: Cutout | None) -> Comparison:
     if first is None or second is None:
         return Comparison("unsure", 0.0, 0.0, 255.0, 1.0, "0", False)
     inverted = first.dark != second.dark
-    shape = _fitted(first.pixels.shape, _SIDE)
-    coarse, turned, oriented = max(_orientations(first.pixels, second.pixels), key=lambda found: found[0])
-    scale = (second.pixels.size / first.pixels.size) ** 0.5
+    cuts = [(cut, _best(cut, other)) for cut, other in zip(first.pixels, second.pixels, strict=False)]
+    cut, (coarse, turned, oriented) = max(cuts, key=lambda found: found[1][0])
+    shape = _fitted(cut.shape, _SIDE)
+    scale = round((oriented.size / cut.size) ** 0.5, 4)
     if coarse < _MAYBE:
         return Comparison("different", coarse, 0.0, 255.0, scale, turned, inverted)
-    one, other = _drawn(first.pixels, shape), _aligned(_drawn(first.pixels, shape), _drawn(oriented, shape))
+    one = _drawn(cut, shape)
+    other = _aligned(one, _drawn(oriented, shape))
     correlation, residual = _correlation(one, other), _correlation(_fine(one), _fine(other))
     rmse = _difference(one, correlation)
     return Comparison(_verdict(correlation, residual, rmse), correlation, residual, rmse, scale, turned, inverted)
@@ -119,17 +124,19 @@ def _verdict(correlation: float, residual: float, rmse: float) -> Verdict:
     return "unsure" if correlation >= _DIFFERENT else "different"
 
 
-def _orientations(first: _Image, second: _Image) -> Iterator[tuple[float, str, _Image]]:
-    """Coarse correlation, name and picture of each way to turn and mirror the second that fits in aspect."""
+def _best(first: _Image, second: _Image) -> tuple[float, str, _Image]:
+    """Coarse correlation, name and picture of the way to turn and mirror the second that fits the first best."""
     small = _drawn(first, _fitted(first.shape, _COARSE))
-    yield -1.0, "0", second
+    best = (-1.0, "0", second)
     for mirrored in (False, True):
         for quarter in range(4):
             seen = np.rot90(second[:, ::-1] if mirrored else second, quarter)
             aspect = (seen.shape[0] / seen.shape[1]) / (first.shape[0] / first.shape[1])
             if 1 / _ASPECT <= aspect <= _ASPECT:
-                name = f"mirrored {90 * quarter}" if mirrored else str(90 * quarter)
-                yield _correlation(small, _drawn(seen, small.shape)), name, seen
+                found = _correlation(small, _drawn(seen, small.shape))
+                if found > best[0]:
+                    best = (found, f"mirrored {90 * quarter}" if mirrored else str(90 * quarter), seen)
+    return best
 
 
 def _fitted(shape: tuple[int, ...], side: int) -> tuple[int, int]:
@@ -155,7 +162,8 @@ def _aligned(one: _Image, other: _Image) -> _Image:
     moved = cv2.warpAffine(
         other, warp, one.shape[::-1], flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
     )
-    return np.asarray(moved if _correlation(one, moved) > _correlation(one, other) else other, np.float32)
+    fitted = np.asarray(moved, np.float32)
+    return fitted if _correlation(one, fitted) > _correlation(one, other) else other
 
 
 def _fine(pixels: _Image) -> _Image:

@@ -127,7 +127,7 @@ def without_margin(pixels: Grey, top: int, bottom: int, left: int, right: int) -
 
 @numba.njit(cache=True, nogil=True)
 def _is_level(line: Grey) -> bool:
-    for value in line:
+    for value in line:  # noqa: SIM110 - compiled, a loop that stops early is the fast one
         if value != line[0]:
             return False
     return True
@@ -167,7 +167,7 @@ def footer_top(pixels: Grey, top: int, bottom: int, left: int, right: int) -> in
 
 @numba.njit(cache=True, nogil=True)
 def _is_blank(line: Grey, ground: np.int64) -> bool:
-    for value in line:
+    for value in line:  # noqa: SIM110 - as above
         if abs(np.int64(value) - ground) > _BLANK:
             return False
     return True
