@@ -9,7 +9,9 @@ import pyarrow as pa
 
 from aqqua_dataset import pipeline, schema, space
 from aqqua_dataset.config import Config
-from aqqua_dataset.dedup.exact import find_duplicates
+from aqqua_dataset.dedup.bridge import candidate_findings, write_candidates
+from aqqua_dataset.dedup.exact import duplicate_findings, find_duplicates
+from aqqua_dataset.dedup.splits import write_splits
 from aqqua_dataset.findings import Finding, Refused, has_errors
 from aqqua_dataset.pipeline import Collection, StageReport
 from aqqua_dataset.progress import ledger, page
@@ -69,6 +71,18 @@ def standing_request(collection: Collection) -> ReleaseRequest:
 
 
 @space.needed()
+def update_duplicates(collection: Collection, executor: Executor, workers: int) -> list[Finding]:
+    """Brings candidates by id, duplicates and splits up to date; returns what was remarked.
+
+    Each costs next to nothing when what it depends on is unchanged.
+    """
+    write_candidates(collection, executor, workers)
+    find_duplicates(collection, executor, workers)
+    write_splits(collection)
+    return [*candidate_findings(collection), *duplicate_findings(collection)]
+
+
+@space.needed()
 def update_ledger(collection: Collection) -> pa.Table:
     """Finds duplicates, counts every contribution and writes the ledger with its page.
 
@@ -93,6 +107,6 @@ def release(
     workers: int, progress: Callable[[str], None] = log.info,
 ) -> Release:  # fmt: skip
     """Brings duplicates up to date and builds a release now; raises ReleaseRefused."""
-    find_duplicates(collection)
+    update_duplicates(collection, executor, workers)
     now = dt.datetime.now(dt.UTC)
     return build_release(collection, registry_findings, request, now, executor, workers, progress)

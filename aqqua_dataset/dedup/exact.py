@@ -122,6 +122,16 @@ def duplicate_findings(collection: Collection) -> list[Finding]:
     return [Finding(**f) for f in made["findings"]]
 
 
+def shared_counts(collection: Collection) -> pa.Table:
+    """Copies by contribution, contribution of the image that stays, and kind; the largest counts first."""
+    with collection.warehouse.connect() as connection:
+        return connection.sql(
+            """select contribution_id, kept_contribution_id, duplicate_kind, count(*) as images
+               from read_parquet($table) group by all order by images desc, all""",
+            params={"table": collection.warehouse.url(TABLE)},
+        ).to_arrow_table()
+
+
 def _terms(registry: Registry, contribution: Contribution) -> int:
     """How long a contribution's terms hold its images back: days since 1970, or all time without a permission."""
     if registry.missing_mandatory(contribution):
@@ -204,14 +214,14 @@ def _disagreements(connection: duckdb.DuckDBPyConnection, collection: Collection
                union select one, other, other_image_id from pairs where verdict = 'same'
            )
            select one, other, min(image_id || ' ' || other_image_id), count(*) from pairs
-           where verdict = 'different' and (one, other, image_id) not in (from met)
+           where verdict = 'different' and decided_by = 'machine' and (one, other, image_id) not in (from met)
                  and (one, other, other_image_id) not in (from met)
            group by one, other order by one, other""",
         params={"pairs": collection.warehouse.url(PAIRS)},
     ).fetchall()
     message = (
-        "images with the same id as images of {}, but with other pixels: both are kept; ask the owners whether ids were "
-        "used twice or images replaced, or say in duplicates.csv that they are the same"
+        "images with the same id as images of {}, but with other pixels: both are kept; ask the owners whether ids "
+        "were used twice or images replaced, or say in duplicates.csv that they are the same"
     )
     return [
         Finding("same_id_other_pixels", "warning", message.format(other), one, value=example, count=count)

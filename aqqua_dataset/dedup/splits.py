@@ -98,7 +98,8 @@ def split_counts(collection: Collection) -> pa.Table:
     """Units, groups of units, and images of each part."""
     with collection.warehouse.connect() as connection:
         return connection.sql(
-            """select split, count(*) as units, count(distinct unit_group) as groups, sum(split_images)::bigint as images
+            """select split, count(*) as units, count(distinct unit_group) as groups,
+                      sum(split_images)::bigint as images
                from read_parquet($table) group by split order by split""",
             params={"table": collection.warehouse.url(TABLE)},
         ).to_arrow_table()
