@@ -100,7 +100,7 @@ def find_duplicates(
     decisions = collection.registry.duplicate_decisions
     compared = warehouse.sha256(PAIRS) if warehouse.exists(PAIRS) else ""
     told = [VERSION, made, sorted(terms.items()), [d.model_dump_json() for d in decisions], compared]
-    key = hashlib.sha256(json.dumps(told).encode()).hexdigest()
+    key = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
     before = warehouse.read_json(_MANIFEST)
     if before is not None and before["key"] == key:
         return int(before["rows"])
