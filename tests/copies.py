@@ -92,8 +92,6 @@ def put(made: Collection, contribution: str, images: Sequence[Copy], parts: int 
 def _table(name: str, rows: list[dict[str, Any]]) -> pa.Table:
     spec = schema.tables()[name]
     types = {column: schema.fields()[column].arrow_type for column in spec.columns}
-    if name == "shard_index":
-        types["normal_hash"] = pa.string()
     empty = {c: _DEFAULTS[schema.fields()[c].type] if c in spec.required else None for c in spec.columns}
     filled = [empty | {c: v for c, v in row.items() if c in types} for row in rows]
     return pa.Table.from_pylist(filled, pa.schema(list(types.items())))
