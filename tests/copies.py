@@ -84,7 +84,14 @@ def put(made: Collection, contribution: str, images: Sequence[Copy], parts: int 
                 none = schema.arrow("quarantine")
                 made.warehouse.write_parquet(rejected_path(folder, part), none.empty_table(), none)
         numbers = {"rows": len(rows)}
-        manifest = {"key": key, "folder": folder, "parts": [len(c) for c in cut], "numbers": numbers, "findings": []}
+        manifest: dict[str, Any] = {
+            "key": key,
+            "folder": folder,
+            "parts": [len(c) for c in cut],
+            "numbers": numbers,
+            "findings": [],
+        }
+        manifest["parts_per_shard"] = 1
         made.warehouse.write_json(f"contributions/{contribution}/{stage}.json", manifest)
     made.warehouse.write_json(f"contributions/{contribution}/rows.json", manifest)
 

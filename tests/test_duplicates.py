@@ -391,9 +391,9 @@ def test_files_and_buckets_of_any_number_give_the_same(tmp_path: Path, buckets: 
     made = collection(tmp_path, contribution("large", "."), contribution("small", "."))
     put(made, "large", [Copy(f"l{n}", f"p{n % 300}") for n in range(1000)], parts=3)
     put(made, "small", [Copy(f"s{n}", f"p{n + 290}") for n in range(20)])
-    parts = exact.usable_images(made, ["large"])
+    tables = exact.usable_images(made, ["large"])
     key = str(fingerprints._key(made.warehouse, "large"))
-    cut = fingerprints.fingerprint(fingerprints.FingerprintTask(made.warehouse, "large", key, tuple(parts), 100))
+    cut = fingerprints.fingerprint(fingerprints.FingerprintTask(made.warehouse, "large", key, tables, 100))
     assert (len(cut["images"]), sum(cut["images"]), len(cut["ids"])) == (16, 1000, 32)  # 1000 and 2000 rows, 100 a file
     with open_executor("processes:2" if buckets == 4 else "serial") as (executor, workers):
         assert find_duplicates(made, executor, workers, buckets) == 700 + 10

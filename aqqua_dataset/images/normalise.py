@@ -80,14 +80,7 @@ def grey8(pixels: npt.NDArray[Any]) -> Grey:
 def _normalised(pixels: Grey) -> Grey:
     """The normalised picture of a grey one; empty where too little is left."""
     nothing = np.empty((0, 0), np.uint8)
-    top, bottom, left, right = 0, pixels.shape[0], 0, pixels.shape[1]
-    while True:
-        # The footer first: alone in its columns a bar is a line of one level, too.
-        end = footer_top(pixels, top, bottom, left, right)
-        before = (top, bottom, left, right)
-        top, bottom, left, right = without_margin(pixels, top, end, left, right)
-        if (top, bottom, left, right) == before:
-            break
+    top, bottom, left, right = frame(pixels)
     if bottom - top < LEAST_SIDE or right - left < LEAST_SIDE:
         return nothing
     seen = pixels[top:bottom, left:right]
@@ -100,6 +93,19 @@ def _normalised(pixels: Grey) -> Grey:
     if bottom - top < LEAST_SIDE or right - left < LEAST_SIDE:
         return nothing
     return numbered(seen[top:bottom, left:right], rising)
+
+
+@numba.njit(cache=True, nogil=True)
+def frame(pixels: Grey) -> tuple[int, int, int, int]:
+    """Top, bottom, left and right (ends excluded) of the picture without footer and plain margin."""
+    top, bottom, left, right = 0, pixels.shape[0], 0, pixels.shape[1]
+    while True:
+        # The footer first: alone in its columns a bar is a line of one level, too.
+        end = footer_top(pixels, top, bottom, left, right)
+        before = (top, bottom, left, right)
+        top, bottom, left, right = without_margin(pixels, top, end, left, right)
+        if (top, bottom, left, right) == before:
+            return before
 
 
 @numba.njit(cache=True, nogil=True)
