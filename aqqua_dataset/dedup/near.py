@@ -11,8 +11,8 @@ import hashlib
 import json
 from collections.abc import Iterator
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple, cast
+from dataclasses import dataclass
+from typing import NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ import pyarrow as pa
 from aqqua_dataset import schema
 from aqqua_dataset.compute import map_chunks
 from aqqua_dataset.dedup import hamming
-from aqqua_dataset.dedup.hamming import PARTITIONS, SLICES, Mask, Rows, Words
+from aqqua_dataset.dedup.hamming import PARTITIONS, SLICES, Rows, Words
 from aqqua_dataset.findings import Finding
 from aqqua_dataset.pipeline import Collection, manifest
 from aqqua_dataset.warehouse import Warehouse
@@ -89,14 +89,6 @@ class Searched(NamedTuple):
     crowded: int
 
 
-@dataclass(frozen=True)
-class Search:
-    """What a search did; ``numbers`` are images, candidates and what was left out."""
-
-    numbers: dict[str, int] = field(default_factory=dict)
-    findings: tuple[Finding, ...] = ()
-
-
 def sides(collection: Collection, contribution: str) -> tuple[list[str], list[str]]:
     """Warehouse paths of a contribution's core parts and shard indexes; empty where a stage hasn't run."""
     found: list[list[str]] = []
@@ -119,8 +111,10 @@ def keys(collection: Collection) -> dict[str, str]:
     return found
 
 
-def search(collection: Collection, executor: Executor, workers: int, distance: int = DISTANCE) -> Search:
+def search(collection: Collection, executor: Executor, workers: int, distance: int = DISTANCE) -> dict[str, int]:
     """Writes ``CANDIDATES`` over all contributions that still have a permission; what is unchanged costs nothing.
+
+    Returns counts of images, candidates and what was left out (``findings`` says it in words).
 
     Args:
         collection: the collection.
@@ -132,7 +126,7 @@ def search(collection: Collection, executor: Executor, workers: int, distance: i
     now = {name: f"{key}-{distance}" for name, key in keys(collection).items()}
     before = warehouse.read_json(_STATE) or {"keys": {}, "numbers": {}}
     if before["keys"] == now and warehouse.exists(CANDIDATES):
-        return _told(before["numbers"])
+        return dict(before["numbers"])
     prepared = _prepare_all(collection, now, executor, workers, distance)
     fresh = {name for name, key in now.items() if before["keys"].get(name) != key}
     told = json.dumps([before["keys"], now], sort_keys=True)
@@ -159,24 +153,26 @@ def search(collection: Collection, executor: Executor, workers: int, distance: i
     for name, key in before["keys"].items():
         if now.get(name) != key:
             warehouse.remove(_folder(name, key))
-    return _told(numbers)
+    return numbers
 
 
-def _told(numbers: dict[str, int]) -> Search:
-    """The numbers, and what wasn't compared as findings."""
-    messages = {
-        "common_images": f"images share their fingerprint with more than {hamming.MOST_EQUAL} others, as blank ones do:"
-        " they were compared by exact means only",
-        "crowded_comparisons": f"comparisons were cut to the {hamming.WINDOW} nearest of very many images that look"
-        " alike: some near duplicates among them may be missing",
-        "cut_candidates": f"candidates were left out for images with more than {MOST_PARTNERS}: the nearest were kept",
-    }
-    found = (
+_LEFT_OUT = {
+    "common_images": f"images share their fingerprint with more than {hamming.MOST_EQUAL} others, as blank ones do: "
+    "they were compared by exact means only",
+    "crowded_comparisons": f"comparisons were cut to the {hamming.WINDOW} nearest of very many images that look alike: "
+    "some near duplicates among them may be missing",
+    "cut_candidates": f"candidates were left out for images with more than {MOST_PARTNERS}: the nearest were kept",
+}
+
+
+def findings(collection: Collection) -> list[Finding]:
+    """What the last search left out, if anything."""
+    numbers = (collection.warehouse.read_json(_STATE) or {"numbers": {}})["numbers"]
+    return [
         Finding(f"near_{name}", "note", f"{numbers[name]:,} {text}", count=numbers[name])
-        for name, text in messages.items()
+        for name, text in _LEFT_OUT.items()
         if numbers.get(name)
-    )
-    return Search(numbers, tuple(found))
+    ]
 
 
 def _folder(contribution: str, key: str) -> str:

@@ -7,6 +7,7 @@ import dagster as dg
 from aqqua_dataset import workflow
 from aqqua_dataset.dedup import exact
 from aqqua_dataset.orchestration.assets.contributions import OWNERS, quality
+from aqqua_dataset.orchestration.assets.near import near_duplicates
 from aqqua_dataset.orchestration.metadata import (
     column_schema,
     counts_chart,
@@ -47,7 +48,7 @@ def registry(collection: CollectionResource) -> dg.MaterializeResult[None]:
 
 
 @dg.asset(
-    group_name="dedup", owners=OWNERS, kinds={"duckdb", "parquet"}, deps=[quality],
+    group_name="dedup", owners=OWNERS, kinds={"duckdb", "parquet"}, deps=[quality, near_duplicates],
     metadata={"dagster/column_schema": column_schema("duplicates")},
     description="Images with equal bytes or equal pixels, within and across contributions; one copy stands for all, "
     "and every owner keeps the credit.",
