@@ -10,6 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from aqqua_dataset import privacy, schema
+from aqqua_dataset.dedup.splits import TABLE as TABLE_OF_SPLITS
+from aqqua_dataset.dedup.sql import UNIT_KEY
 from aqqua_dataset.images.pack import index_path, shard_path
 from aqqua_dataset.images.shards import ShardWriter
 from aqqua_dataset.pipeline import core_path, quality_path
@@ -114,17 +116,22 @@ def _copy_ranges(task: ReleasePartTask, chosen: pa.Table) -> pa.Array:
 def _images_table(task: ReleasePartTask, chosen: pa.Table, core: pa.Table, shared: pa.Table) -> pa.Table:
     """The ``images`` table of the part, sorted by image id so that readers can skip row groups."""
     quality = task.warehouse.read_parquet(quality_path(task.quality_folder, task.part))
+    of_this = [("contribution_id", "=", task.contribution)]
+    splits = task.warehouse.read_parquet(TABLE_OF_SPLITS, ["unit_key", "split"], of_this)
     with task.warehouse.connect() as connection:
-        for name, table in (("core", core), ("quality", quality), ("chosen", chosen), ("shared", shared)):
+        for name, table in (
+            ("core", core), ("quality", quality), ("chosen", chosen), ("shared", shared), ("splits", splits),
+        ):  # fmt: skip
             connection.register(name, table)
         joined = connection.sql(
-            """
-            select core.* exclude (qc_flags, qc_level), quality.* exclude (image_id),
+            f"""
+            select core.* exclude (qc_flags, qc_level, unit_key), quality.* exclude (image_id),
                    chosen.* exclude (image_id, shard), $shard as shard, $license as license,
                    $available_from::date as available_from,
                    list_sort(list_distinct(list_append(coalesce(credited, []), core.contribution_id)))
-                       as credited_contributions
-            from core join quality using (image_id) join chosen using (image_id)
+                       as credited_contributions, split
+            from (select *, {UNIT_KEY} as unit_key from core) as core
+                 join quality using (image_id) join chosen using (image_id) join splits using (unit_key)
                  left join (select image_id, credited from shared) using (image_id)
             order by image_id
             """,
