@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from aqqua_dataset import pipeline, schema, space
 from aqqua_dataset.config import Config
-from aqqua_dataset.dedup import near, pairs
+from aqqua_dataset.dedup import bridge, near, pairs
 from aqqua_dataset.dedup.exact import find_duplicates
 from aqqua_dataset.findings import Finding, Refused, has_errors
 from aqqua_dataset.pipeline import Collection, StageReport
@@ -74,6 +74,7 @@ def compare_images(
     collection: Collection, executor: Executor, workers: int, distance: int = near.DISTANCE
 ) -> dict[str, int]:
     """Proposes pairs of images that may be the same, compares their pixels and writes the pairs; returns counts."""
+    bridge.write_candidates(collection, executor, workers)
     found = near.search(collection, executor, workers, distance)
     return {**found, **pairs.compare_pairs(collection, executor, workers)}
 

@@ -146,7 +146,8 @@ def _close(
 
 
 def _differing(word: Words, one: Rows, step: int) -> npt.NDArray[np.int16]:
-    return np.bitwise_count(word[one] ^ word[one + step]).astype(np.int16)
+    bits: npt.NDArray[np.int16] = np.bitwise_count(word[one] ^ word[one + step]).astype(np.int16)
+    return bits
 
 
 def _key(hashes: Words, bits: tuple[int, ...]) -> Words:

@@ -2,8 +2,8 @@
 
 Pairs are proposed by near fingerprints (``near``), by equal normalised pixels and by ids that point at one source.
 Both pictures are read from their shards by byte range, in the order in which they lie there, and compared
-(``verify``). What was compared once is kept with the hashes of both images and not read again. Metadata are evidence and never
-a condition: they are missing too often. A person's word from ``duplicates.csv`` wins.
+(``verify``). What was compared once is kept with the hashes of both images and not read again. Metadata are evidence
+and never a condition: they are missing too often. A person's word from ``duplicates.csv`` wins.
 """
 
 import hashlib
@@ -22,16 +22,16 @@ from scipy.sparse.csgraph import connected_components
 
 from aqqua_dataset import schema
 from aqqua_dataset.compute import map_chunks
-from aqqua_dataset.dedup import near
+from aqqua_dataset.dedup import bridge, near
+from aqqua_dataset.dedup.exact import PAIRS
+from aqqua_dataset.dedup.splits import NEAR_GROUPS
 from aqqua_dataset.dedup.verify import compare
 from aqqua_dataset.images.decode import BadImage, Pixels, decode, library_versions
 from aqqua_dataset.pipeline import Collection
 from aqqua_dataset.registry.decisions import DuplicateDecision
 from aqqua_dataset.warehouse import Warehouse
 
-TABLE = "dedup/pairs.parquet"
-GROUPS = "dedup/near_groups.parquet"
-ID_CANDIDATES = "dedup/id_candidates.parquet"
+TABLE, GROUPS = PAIRS, NEAR_GROUPS
 _COMPARED = f"{near.FOLDER}/compared.parquet"
 
 #: Raise it when the comparison judges differently.
@@ -121,14 +121,12 @@ def _propose(connection: duckdb.DuckDBPyConnection, collection: Collection) -> N
     core, index = ([warehouse.url(path) for side in live for path in side[n]] for n in (0, 1))
     for name, urls in (("core", core), ("shard_index", index)):
         if urls:
-            connection.execute(
-                f"create temp view {name} as select * {', null::varchar as normal_hash' if name != 'core' else ''} from read_parquet({urls!r})"
-            )
+            connection.execute(f"create temp view {name} as from read_parquet({urls!r})")
         else:
             connection.register(name, schema.arrow(name).empty_table())
     connection.execute("set TimeZone = 'UTC'")
     connection.register("nobody", pa.schema([(n, pa.string()) for n in _IDS]).empty_table())
-    sources = {"near": near.CANDIDATES, "source_id": ID_CANDIDATES}
+    sources = {"near": near.CANDIDATES, "source_id": bridge.TABLE}
     for name, path in sources.items():
         origin = f"read_parquet({warehouse.url(path)!r})" if warehouse.exists(path) else "nobody"
         connection.execute(f"create temp table by_{name} as select distinct image_id, other_image_id from {origin}")
@@ -223,7 +221,7 @@ def compare_some(task: CompareTask) -> int:
     target = schema.arrow("compared_pairs")
     table = pa.Table.from_arrays([columns[f.name] for f in target], schema=target)
     task.warehouse.write_parquet(task.done, table, target)
-    return rows.num_rows
+    return int(rows.num_rows)
 
 
 Place = tuple[str, int, int]
