@@ -12,8 +12,9 @@ first that agree in most of the bits that follow. Both are counted, never silent
 """
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numba
 import numpy as np
 import numpy.typing as npt
 import xxhash
@@ -22,14 +23,13 @@ Words = npt.NDArray[np.uint64]
 Rows = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
-PARTITIONS, PREFIX_BITS = 4, 8
-BANDS, SHARED_BITS, ORDER_BITS = 8, 14, 10
-MOST_EQUAL, WINDOW = 20, 64
+PARTITIONS, PREFIX_BITS = 5, 8
+BANDS, SHARED_BITS, ORDER_BITS = 10, 12, 12
+MOST_EQUAL, WINDOW = 20, 128
 SLICES = 1 << PREFIX_BITS
 _SIDE, _PREFIX_FREQUENCY, _BAND_FREQUENCY = 16, 8, 12
 #: Nearly the same in all images, for the object stands in the middle of the square.
 _SKEWED = {(0, 0), (0, 2), (2, 0), (2, 2)}
-_PIECE = 1 << 16
 
 
 class Neighbours(NamedTuple):
@@ -76,8 +76,8 @@ def neighbours(
         order, bucket = _sorted(hashes, partition, band, salt)
         order, bucket, full = _useful(order, bucket, owner, fresh)
         crowded += full
-        found += _close(hashes, order, bucket, most)
-    left, right, distance = (np.concatenate(column) for column in zip(*found, strict=True)) if found else _nothing()
+        found.append(_close(np.ascontiguousarray(hashes[order, :4]), order, bucket, most))
+    left, right, distance = (np.concatenate(column) for column in zip(*found, strict=True))
     keep = np.ones(len(left), bool)
     if owner is not None:
         keep &= owner[left] != owner[right]
@@ -85,10 +85,6 @@ def neighbours(
         keep &= fresh[left] | fresh[right]
     _, first = np.unique((left[keep] << 32) | right[keep], return_index=True)
     return Neighbours(left[keep][first], right[keep][first], distance[keep][first], crowded)
-
-
-def _nothing() -> tuple[Rows, Rows, npt.NDArray[np.int32]]:
-    return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int32)
 
 
 def _sorted(hashes: Words, partition: int, band: int, salt: Words | None) -> tuple[Rows, Words]:
@@ -122,41 +118,66 @@ def _useful(
     return order[chosen], bucket[chosen], int(sizes[kept & (sizes > WINDOW)].sum())
 
 
+@numba.njit(cache=True, nogil=True)
 def _close(
     hashes: Words, order: Rows, bucket: Words, most: int
-) -> list[tuple[Rows, Rows, npt.NDArray[np.int32]]]:  # fmt: skip
-    """Compares each row with the next ones of its bucket."""
-    found = []
-    words = [np.ascontiguousarray(hashes[order, word]) for word in range(4)]
-    waiting = np.arange(len(order))
-    for step in range(1, WINDOW + 1):
-        waiting = waiting[waiting < len(order) - step]
-        waiting = waiting[bucket[waiting] == bucket[waiting + step]]
-        for start in range(0, len(waiting), _PIECE):
-            one = waiting[start : start + _PIECE]
-            distance = _differing(words[0], one, step) + _differing(words[1], one, step)
-            few = distance <= most  # half of the bits settle nearly all
-            one, distance = one[few], distance[few]
-            distance = distance + _differing(words[2], one, step) + _differing(words[3], one, step)
-            few = distance <= most
-            one, distance = one[few], distance[few]
-            a, b = order[one], order[one + step]
-            found.append((np.minimum(a, b), np.maximum(a, b), distance.astype(np.int32)))
-    return found
+) -> tuple[Rows, Rows, npt.NDArray[np.int32]]:  # fmt: skip
+    """Compares each row with the next ones of its bucket; ``hashes`` are in the order of ``order``."""
+    count, room = 0, 1024
+    left, right = np.empty(room, np.int64), np.empty(room, np.int64)
+    distance = np.empty(room, np.int32)
+    for one in range(len(order)):
+        for other in range(one + 1, min(one + WINDOW + 1, len(order))):
+            if bucket[other] != bucket[one]:
+                break
+            differing = 0
+            for word in range(4):
+                differing += _ones(hashes[one, word] ^ hashes[other, word])
+                if differing > most:
+                    break
+            if differing > most:
+                continue
+            if count == room:
+                room *= 2
+                left, right = _grown(left, room), _grown(right, room)
+                distance = _grown(distance, room)
+            left[count] = min(order[one], order[other])
+            right[count] = max(order[one], order[other])
+            distance[count] = differing
+            count += 1
+    return left[:count], right[:count], distance[:count]
 
 
-def _differing(word: Words, one: Rows, step: int) -> npt.NDArray[np.int16]:
-    bits: npt.NDArray[np.int16] = np.bitwise_count(word[one] ^ word[one + step]).astype(np.int16)
-    return bits
+@numba.njit(cache=True, nogil=True)
+def _grown(values: npt.NDArray[Any], room: int) -> npt.NDArray[Any]:
+    larger = np.empty(room, values.dtype)
+    larger[: len(values)] = values
+    return larger
+
+
+@numba.njit(cache=True, nogil=True)
+def _ones(word: np.uint64) -> int:
+    """Bits set in a word (Warren, Hacker's Delight, 5-1)."""
+    word = word - ((word >> np.uint64(1)) & np.uint64(0x5555555555555555))
+    word = (word & np.uint64(0x3333333333333333)) + ((word >> np.uint64(2)) & np.uint64(0x3333333333333333))
+    word = (word + (word >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
+    return int((word * np.uint64(0x0101010101010101)) >> np.uint64(56))
 
 
 def _key(hashes: Words, bits: tuple[int, ...]) -> Words:
     """The chosen bits of each row as one number, the first one most significant."""
-    key = np.zeros(len(hashes), np.uint64)
-    for bit in bits:
-        key <<= np.uint64(1)
-        key |= (hashes[:, bit // 64] >> np.uint64(63 - bit % 64)) & np.uint64(1)
-    return key
+    return _gathered(hashes, np.array(bits))
+
+
+@numba.njit(cache=True, nogil=True)
+def _gathered(hashes: Words, bits: Rows) -> Words:
+    keys = np.empty(len(hashes), np.uint64)
+    for row in range(len(hashes)):
+        key = np.uint64(0)
+        for bit in bits:
+            key = (key << np.uint64(1)) | ((hashes[row, bit >> 6] >> np.uint64(63 - (bit & 63))) & np.uint64(1))
+        keys[row] = key
+    return keys
 
 
 @functools.cache

@@ -2,9 +2,9 @@
 
 Each contribution is prepared once (``prepare``): its fingerprints are written in the order of each partition's prefix,
 so that any slice of the collection is a range of each file, and its own near duplicates are looked for, only within an
-event and, where times are known, within ``NEAR_SECONDS``. The search across contributions (``search``) then takes
-slice by slice, each a task of its own that reads 48 bytes per image and no image. A later search compares what is new
-with everything and leaves the rest as it was.
+event and within ``NEAR_SECONDS``. The search across contributions (``search``) then takes slice by slice, each a task of
+its own that reads 48 bytes per image and no image. A later search compares what is new with everything and leaves the
+rest as it was.
 """
 
 import hashlib
@@ -233,7 +233,7 @@ def _event_rows(task: PrepareTask) -> Iterator[pa.RecordBatch]:
     with task.warehouse.connect() as connection:
         ordered = connection.sql(
             f"""select image_id, near_hash, coalesce(event_id, '') as event_id,
-                   coalesce(epoch_ms(datetime_utc), {_NO_TIME}) as moment
+                   epoch_ms(datetime_utc) as moment
             from read_parquet({core!r}) as core join read_parquet({index!r}) as shards using (image_id)
             order by event_id, moment, image_id"""
         ).to_arrow_reader(GROUP_ROWS)
@@ -247,9 +247,6 @@ def _event_rows(task: PrepareTask) -> Iterator[pa.RecordBatch]:
             yield pa.concat_batches(waiting)
 
 
-_NO_TIME = -(1 << 62)
-
-
 def _within(
     hashes: Words, events: Words, moments: Rows, task: PrepareTask
 ) -> tuple[tuple[Rows, Rows, npt.NDArray[np.int32]], int]:
@@ -258,8 +255,7 @@ def _within(
     left, right, distance = (np.concatenate([f[side] for f in found]) for side in range(3))
     _, first = np.unique((left << 32) | right, return_index=True)
     left, right, distance = left[first], right[first], distance[first]
-    known = (moments[left] != _NO_TIME) & (moments[right] != _NO_TIME)
-    near = ~known | (np.abs(moments[left] - moments[right]) <= NEAR_SECONDS * 1000)
+    near = np.abs(moments[left] - moments[right]) <= NEAR_SECONDS * 1000
     return (left[near], right[near], distance[near]), sum(f.crowded for f in found)
 
 
