@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from aqqua_dataset import pipeline, schema, space
 from aqqua_dataset.config import Config
-from aqqua_dataset.dedup.bridge import candidate_findings, write_candidates
+from aqqua_dataset.dedup import bridge, near, pairs
 from aqqua_dataset.dedup.exact import duplicate_findings, find_duplicates
 from aqqua_dataset.dedup.splits import write_splits
 from aqqua_dataset.findings import Finding, Refused, has_errors
@@ -71,15 +71,24 @@ def standing_request(collection: Collection) -> ReleaseRequest:
 
 
 @space.needed()
-def update_duplicates(collection: Collection, executor: Executor, workers: int) -> list[Finding]:
-    """Brings candidates by id, duplicates and splits up to date; returns what was remarked.
+def compare_images(
+    collection: Collection, executor: Executor, workers: int, distance: int = near.DISTANCE
+) -> dict[str, int]:
+    """Proposes pairs of images that may be the same, compares their pixels and writes the pairs; returns counts."""
+    bridge.write_candidates(collection, executor, workers)
+    found = near.search(collection, executor, workers, distance)
+    return {**found, **pairs.compare_pairs(collection, executor, workers)}
 
-    Each costs next to nothing when what it depends on is unchanged.
+
+@space.needed()
+def update_duplicates(collection: Collection, executor: Executor, workers: int) -> list[Finding]:
+    """Brings duplicates and splits up to date, with the pairs that were compared so far; returns what was remarked.
+
+    It costs next to nothing when nothing changed that they depend on.
     """
-    write_candidates(collection, executor, workers)
     find_duplicates(collection, executor, workers)
     write_splits(collection)
-    return [*candidate_findings(collection), *duplicate_findings(collection)]
+    return [*bridge.candidate_findings(collection), *duplicate_findings(collection)]
 
 
 @space.needed()

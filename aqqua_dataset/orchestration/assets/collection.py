@@ -8,6 +8,7 @@ from aqqua_dataset import workflow
 from aqqua_dataset.dedup import exact
 from aqqua_dataset.dedup.splits import split_counts
 from aqqua_dataset.orchestration.assets.contributions import OWNERS, quality
+from aqqua_dataset.orchestration.assets.near import near_duplicates
 from aqqua_dataset.orchestration.metadata import (
     column_schema,
     counts_chart,
@@ -48,7 +49,7 @@ def registry(collection: CollectionResource) -> dg.MaterializeResult[None]:
 
 
 @dg.asset(
-    group_name="dedup", owners=OWNERS, kinds={"duckdb", "parquet"}, deps=[quality],
+    group_name="dedup", owners=OWNERS, kinds={"duckdb", "parquet"}, deps=[quality, near_duplicates],
     metadata={"dagster/column_schema": column_schema("duplicates")},
     description="Images that another one stands for: equal bytes, pixels or normalised pictures, the same id, or a "
     "person's word; one copy stays, and every owner keeps the credit. With them the split for training and testing.",
