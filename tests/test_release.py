@@ -170,8 +170,7 @@ def test_what_the_owners_of_copies_say_is_kept_beside_the_image(tmp_path: Path) 
     )
     run(made)
     folder = build(made).folder
-    [path] = made.warehouse.find(f"{folder}/annotations")
-    rows = made.warehouse.read_parquet(path).to_pylist()
+    rows = [r for p in made.warehouse.find(f"{folder}/annotations") for r in made.warehouse.read_parquet(p).to_pylist()]
     published = pd.concat(
         made.warehouse.read_parquet(p).to_pandas() for p in made.warehouse.find(f"{folder}/metadata")
     ).set_index("image_id")
