@@ -30,6 +30,7 @@ _ARROW = {
     "int8": pa.int8(),
     "int32": pa.int32(),
     "int64": pa.int64(),
+    "uint64": pa.uint64(),
     "float64": pa.float64(),
     "date32": pa.date32(),
     "timestamp[ms, UTC]": pa.timestamp("ms", tz="UTC"),

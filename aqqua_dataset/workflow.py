@@ -9,7 +9,9 @@ import pyarrow as pa
 
 from aqqua_dataset import pipeline, schema, space
 from aqqua_dataset.config import Config
-from aqqua_dataset.dedup.exact import find_duplicates
+from aqqua_dataset.dedup import bridge, near, pairs
+from aqqua_dataset.dedup.exact import duplicate_findings, find_duplicates
+from aqqua_dataset.dedup.splits import write_splits
 from aqqua_dataset.findings import Finding, Refused, has_errors
 from aqqua_dataset.pipeline import Collection, StageReport
 from aqqua_dataset.progress import ledger, page
@@ -69,6 +71,27 @@ def standing_request(collection: Collection) -> ReleaseRequest:
 
 
 @space.needed()
+def compare_images(
+    collection: Collection, executor: Executor, workers: int, distance: int = near.DISTANCE
+) -> dict[str, int]:
+    """Proposes pairs of images that may be the same, compares their pixels and writes the pairs; returns counts."""
+    bridge.write_candidates(collection, executor, workers)
+    found = near.search(collection, executor, workers, distance)
+    return {**found, **pairs.compare_pairs(collection, executor, workers)}
+
+
+@space.needed()
+def update_duplicates(collection: Collection, executor: Executor, workers: int) -> list[Finding]:
+    """Brings duplicates and splits up to date, with the pairs that were compared so far; returns what was remarked.
+
+    It costs next to nothing when nothing changed that they depend on.
+    """
+    find_duplicates(collection, executor, workers)
+    write_splits(collection)
+    return [*bridge.candidate_findings(collection), *duplicate_findings(collection)]
+
+
+@space.needed()
 def update_ledger(collection: Collection) -> pa.Table:
     """Finds duplicates, counts every contribution and writes the ledger with its page.
 
@@ -93,6 +116,6 @@ def release(
     workers: int, progress: Callable[[str], None] = log.info,
 ) -> Release:  # fmt: skip
     """Brings duplicates up to date and builds a release now; raises ReleaseRefused."""
-    find_duplicates(collection)
+    update_duplicates(collection, executor, workers)
     now = dt.datetime.now(dt.UTC)
     return build_release(collection, registry_findings, request, now, executor, workers, progress)

@@ -12,6 +12,7 @@ import dagster as dg
 
 from aqqua_dataset.orchestration.assets.collection import distribution, duplicates, ledger, registry, release
 from aqqua_dataset.orchestration.assets.contributions import core_rows, packed_images, quality, raw_rows
+from aqqua_dataset.orchestration.assets.near import duplicates_page, near_duplicates
 from aqqua_dataset.orchestration.assets.reports import report
 from aqqua_dataset.orchestration.partitions import CONTRIBUTIONS
 from aqqua_dataset.orchestration.resources import CollectionResource
@@ -33,12 +34,12 @@ validate_contribution = dg.define_asset_job(
 )
 update_collection = dg.define_asset_job(
     "update_collection",
-    dg.AssetSelection.assets(registry, duplicates, ledger, distribution),
-    description="Registry, duplicates and ledger, with every check.",
+    dg.AssetSelection.assets(registry, near_duplicates, duplicates_page, duplicates, ledger, distribution),
+    description="Registry, duplicates with their page, and ledger, with every check.",
 )
 build_release = dg.define_asset_job(
     "build_release",
-    dg.AssetSelection.assets(registry, duplicates, ledger, release),
+    dg.AssetSelection.assets(registry, near_duplicates, duplicates, ledger, release),
     description="A release, or by default its rehearsal; its configuration is that of the asset release.",
 )
 

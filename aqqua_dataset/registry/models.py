@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from aqqua_dataset.registry.decisions import DuplicateDecision
+
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
@@ -389,6 +391,7 @@ class Registry(Record):
     institutions: dict[str, Institution]
     contributions: dict[str, Contribution]
     labels: tuple[LabelAnswer, ...] = ()
+    duplicate_decisions: tuple[DuplicateDecision, ...] = ()
 
     def missing_mandatory(self, contribution: Contribution) -> list[str]:
         """Ids of the mandatory permissions this contribution lacks; empty means intake is allowed."""

@@ -16,12 +16,13 @@ import pyarrow as pa
 from aqqua_dataset import privacy, schema
 from aqqua_dataset.compute import map_chunks
 from aqqua_dataset.dedup import exact
+from aqqua_dataset.dedup.splits import write_splits
 from aqqua_dataset.findings import Finding, has_errors, worst_first
 from aqqua_dataset.harmonise.rows import to_arrow
 from aqqua_dataset.images.pack import shard_parts
 from aqqua_dataset.pipeline import Collection, manifest
 from aqqua_dataset.progress import ledger
-from aqqua_dataset.release import attribution, cards, doi, people
+from aqqua_dataset.release import annotations, attribution, cards, doi, people
 from aqqua_dataset.release.facts import ReleaseFacts
 from aqqua_dataset.release.gate import ReleaseRefused, ReleaseRequest, gate, withheld_reason
 from aqqua_dataset.release.parts import ReleasedPart, ReleasePartTask, release_part
@@ -83,6 +84,7 @@ def build_release(
         raise ReleaseRefused([Finding("version_released", "error", message)])
     warehouse.remove(folder)
 
+    write_splits(collection)
     left_out, shared = _write_exceptions(collection, request)
     tasks = _tasks(collection, request, folder, left_out, shared)
     parts: dict[ReleasePartTask, ReleasedPart] = {}
@@ -90,6 +92,10 @@ def build_release(
         parts[task] = part
         progress(f"release: {len(parts)} of {len(tasks)} shards, {sum(p.images for p in parts.values()):,} images")
     leaks = [f"{task.contribution}: {leak}" for task, part in parts.items() for leak in part.leaks]
+    holders = sorted({t.contribution for t, p in parts.items() if p.images})
+    spoken = annotations.annotation_tasks(collection, folder, request.name, holders, left_out)
+    for task_of, found in map_chunks(annotations.write_annotations, spoken, executor, workers):
+        leaks += [f"{task_of.contribution}: {leak}" for leak in found]
     images = {
         c: sum(p.images for t, p in parts.items() if t.contribution == c)
         for c in sorted({t.contribution for t in tasks})
@@ -132,13 +138,13 @@ def _write_exceptions(collection: Collection, request: ReleaseRequest) -> tuple[
         left_out = connection.sql(
             f"""select image_id, contribution_id from duplicates
                 union all select image_id, contribution_id from usable semi join ({ledger.WITHHELD_IMAGES})
-                using (image_id) order by image_id"""
+                using (image_id) order by contribution_id, image_id"""
         )
         collection.warehouse.write_parquet(paths[0], left_out.to_arrow_reader(), _LEFT_OUT)
         credited = connection.sql(
             """select kept_image_id as image_id, kept_contribution_id as contribution_id,
                       list_sort(list_distinct(list(contribution_id))) as credited
-               from duplicates group by all order by image_id"""
+               from duplicates group by all order by contribution_id, image_id"""
         )
         collection.warehouse.write_parquet(paths[1], credited.to_arrow_reader(), _CREDITS)
     return paths

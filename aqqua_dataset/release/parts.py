@@ -13,6 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from aqqua_dataset import privacy, schema
+from aqqua_dataset.dedup.splits import TABLE as TABLE_OF_SPLITS
+from aqqua_dataset.dedup.sql import UNIT_KEY
 from aqqua_dataset.images.pack import index_path, shard_digest, shard_path
 from aqqua_dataset.images.shards import ShardWriter
 from aqqua_dataset.pipeline import core_path, quality_path
@@ -115,19 +117,23 @@ def _write_images(task: ReleasePartTask, chosen: pa.Table, leaks: list[str]) -> 
     """Writes the ``images`` table, sorted by image id so that readers can skip row groups; returns its SHA-256."""
     url = task.warehouse.url
     target = schema.arrow("images")
-    shared = task.warehouse.read_parquet(task.shared, filters=[("contribution_id", "=", task.contribution)])
+    of_this = [("contribution_id", "=", task.contribution)]
+    shared = task.warehouse.read_parquet(task.shared, filters=of_this)
+    splits = task.warehouse.read_parquet(TABLE_OF_SPLITS, ["unit_key", "split"], of_this)
     with task.warehouse.connect() as connection:
         connection.register("chosen", chosen)
         connection.register("shared", shared)
+        connection.register("splits", splits)
         joined = connection.sql(
-            """
-            select core.* exclude (qc_flags, qc_level), quality.* exclude (image_id),
+            f"""
+            select core.* exclude (qc_flags, qc_level, unit_key), quality.* exclude (image_id),
                    chosen.* exclude (image_id, shard), $shard as shard, $license as license,
                    $available_from::date as available_from,
                    list_sort(list_distinct(list_append(coalesce(credited, []), core.contribution_id)))
-                       as credited_contributions
-            from read_parquet($core) as core join read_parquet($quality) as quality using (image_id)
-                 join chosen using (image_id) left join (select image_id, credited from shared) using (image_id)
+                       as credited_contributions, split
+            from (select *, {UNIT_KEY} as unit_key from read_parquet($core)) as core
+                 join read_parquet($quality) as quality using (image_id) join chosen using (image_id)
+                 join splits using (unit_key) left join (select image_id, credited from shared) using (image_id)
             order by image_id
             """,
             params={

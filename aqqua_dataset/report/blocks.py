@@ -96,3 +96,4 @@ class Document:
     title: str
     subtitle: str
     sections: tuple[Section, ...]
+    footer: str = "Land on the maps: Natural Earth, public domain."

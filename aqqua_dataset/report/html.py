@@ -105,7 +105,7 @@ def page(document: Document) -> str:
 </header>
 <main>
 {"".join(_section(s) for s in document.sections)}</main>
-<footer><p>Land on the maps: Natural Earth, public domain.</p></footer>
+<footer><p>{_text(document.footer)}</p></footer>
 </body>
 </html>
 """

@@ -39,7 +39,7 @@ def thumbnails(ask: duckdb.DuckDBPyConnection, warehouse: Warehouse, usable: int
     made = []
     for image_id in ids:
         shard, offset, length, width, label, um = stored[image_id]
-        picture = _small(warehouse.read_range(shard, offset, length))
+        picture = small(warehouse.read_range(shard, offset, length))
         width_mm = None if um is None else width * um / 1000
         made.append(Thumbnail(*picture, where.get(image_id, ("", None, ""))[2], label, width_mm))
     return tuple(made)
@@ -55,7 +55,7 @@ def _chosen(ask: duckdb.DuckDBPyConnection) -> list[str]:
     return [image_id for image_id in chain.from_iterable(turns) if image_id is not None][:MOST]
 
 
-def _small(data: bytes) -> tuple[bytes, str, int, int]:
+def small(data: bytes) -> tuple[bytes, str, int, int]:
     """Bytes, media type, width and height of the picture at no more than 96 pixels on a side."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a large picture was accepted when it was packed
