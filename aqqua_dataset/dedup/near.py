@@ -137,7 +137,7 @@ def search(collection: Collection, executor: Executor, workers: int, distance: i
     ]
     warehouse.write_json(f"{folder}/sources.json", sources)
     rows = sum(sum(made.groups) for made in prepared.values())
-    tasks = _tasks(warehouse, folder, rows, distance) if fresh and len(now) > 1 else []
+    tasks = _tasks(warehouse, folder, rows, distance) if fresh and rows and len(now) > 1 else []
     common = crowded = 0
     for task, searched in map_chunks(search_slice, tasks, executor, workers):
         common += searched.common if task.partition == 0 else 0  # the same images in every partition
