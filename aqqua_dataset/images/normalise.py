@@ -5,7 +5,7 @@ Only the order of grey levels counts, never their values, so that every rising o
 burned-in scale bar with its caption; the background is the median of the outermost pixels, the object's side the one
 with more levels on it; of the levels on that side the object ends at the one that adds the smallest share to those
 beyond it (the valley of the histogram); the smallest rectangle that holds the object is kept; its levels are numbered
-from the object's side on, those of the outermost 2 % at either end as one, so that saturation there does no harm.
+from the object's side on, those of the outermost 5 % at either end as one, so that saturation there does no harm.
 What isn't kept: turning, rescaling and lossy re-encoding, which are for ``aqqua_dataset.dedup.verify``.
 Every step is done in integers: the hash is the same on every processor (docs/duplicates.md).
 """
@@ -27,14 +27,14 @@ Grey = npt.NDArray[np.uint8]
 LEAST_SIDE, LEAST_LEVELS, LEAST_PIXELS = 8, 12, 64
 #: Share of the object's rectangle (one in so many pixels) whose levels count as one at either end. MATLAB's
 #: ``imadjust`` saturates one in a hundred of the whole frame at either end, ImageJ one in 570.
-_SATURATED = 50
+_SATURATED = 20
 #: Least pixels of an object while the valley is searched.
 _CORE = 64
-#: A scale bar's rows lie among so many at the bottom, are no more than so thick, and so long at least; its caption is
-#: no higher than so many rows (31 rows in all for UVP6, about 30 for ZooScan).
-_FOOTER, _THICK, _BAR, _CAPTION = 40, 6, 8, 20
-#: Grey levels from the footer's ground within which a pixel is blank (what JPEG leaves), and from which it is ink.
-_BLANK, _INK = 24, 96
+#: A scale bar's rows lie among so many at the bottom, are no more than so thick, and so long at least; a caption above
+#: it is no higher and no further away than so many rows (31 rows in all for UVP6, about 30 for ZooScan).
+_FOOTER, _THICK, _BAR, _CAPTION, _GAP = 40, 6, 8, 14, 12
+#: Grey levels from the footer's paper within which a pixel is blank (what JPEG leaves), and from which it is ink.
+_BLANK, _INK = 24, 192
 _CAMERA_BITS = (8, 10, 12, 14, 16)
 
 
@@ -80,10 +80,7 @@ def grey8(pixels: npt.NDArray[Any]) -> Grey:
 def _normalised(pixels: Grey) -> Grey:
     """The normalised picture of a grey one; empty where too little is left."""
     nothing = np.empty((0, 0), np.uint8)
-    top, bottom, left, right = without_margin(pixels, 0, pixels.shape[0], 0, pixels.shape[1])
-    end = footer_top(pixels, top, bottom, left, right)
-    if end < bottom:
-        top, bottom, left, right = without_margin(pixels, top, end, left, right)
+    top, bottom, left, right = frame(pixels)
     if bottom - top < LEAST_SIDE or right - left < LEAST_SIDE:
         return nothing
     seen = pixels[top:bottom, left:right]
@@ -96,6 +93,19 @@ def _normalised(pixels: Grey) -> Grey:
     if bottom - top < LEAST_SIDE or right - left < LEAST_SIDE:
         return nothing
     return numbered(seen[top:bottom, left:right], rising)
+
+
+@numba.njit(cache=True, nogil=True)
+def frame(pixels: Grey) -> tuple[int, int, int, int]:
+    """Top, bottom, left and right (ends excluded) of the picture without footer and plain margin."""
+    top, bottom, left, right = 0, pixels.shape[0], 0, pixels.shape[1]
+    while True:
+        # The footer first: alone in its columns a bar is a line of one level, too.
+        end = footer_top(pixels, top, bottom, left, right)
+        before = (top, bottom, left, right)
+        top, bottom, left, right = without_margin(pixels, top, end, left, right)
+        if (top, bottom, left, right) == before:
+            return before
 
 
 @numba.njit(cache=True, nogil=True)
@@ -117,7 +127,7 @@ def without_margin(pixels: Grey, top: int, bottom: int, left: int, right: int) -
 
 @numba.njit(cache=True, nogil=True)
 def _is_level(line: Grey) -> bool:
-    for value in line:
+    for value in line:  # noqa: SIM110 - compiled, a loop that stops early is the fast one
         if value != line[0]:
             return False
     return True
@@ -127,55 +137,58 @@ def _is_level(line: Grey) -> bool:
 def footer_top(pixels: Grey, top: int, bottom: int, left: int, right: int) -> int:
     """Row at which a footer with a scale bar starts, ``bottom`` where there is none.
 
-    The bar is a straight run of ink, alone in its rows or with its end ticks; its caption stands above or below it.
-    Above both comes a blank row.
+    The bar is a straight run of ink on paper, alone in its rows or with its end ticks; its caption stands above or
+    below it. Paper is white or black, whichever is nearer to the left and right edge there.
     """
-    ground = int(pixels[bottom - 1, left])
-    bar = -1
-    for y in range(bottom - 1, max(top, bottom - _FOOTER) - 1, -1):
-        if _bar_in(pixels[y, left:right], ground):
-            bar = y
-            break
-    if bar < 0:
+    bright = 0
+    for y in range(max(top, bottom - _FOOTER), bottom):
+        bright += 1 if pixels[y, left] > 127 else -1
+        bright += 1 if pixels[y, right - 1] > 127 else -1
+    ground = np.int64(255 if bright > 0 else 0)
+    bar, written = bottom - 1, 0
+    while bar >= max(top, bottom - _FOOTER) and not _bar_in(pixels[bar, left:right], ground):
+        written += not _is_blank(pixels[bar, left:right], ground)
+        bar -= 1
+    if bar < max(top, bottom - _FOOTER) or written > _CAPTION:
         return bottom
     start = bar
-    while start > top and bar - start <= _THICK and not _is_blank(pixels[start - 1, left:right], ground):
+    while start > top and not _is_blank(pixels[start - 1, left:right], ground):
         start -= 1
-    ticked = start
-    while ticked > top and start - ticked < _THICK and _is_blank(pixels[ticked - 1, left:right], ground):
-        ticked -= 1
-    caption = ticked
-    while caption > top and ticked - caption <= _CAPTION and not _is_blank(pixels[caption - 1, left:right], ground):
+    if bar - start >= _THICK or start == top:
+        return bottom
+    gap = start
+    while gap > top and start - gap <= _GAP and _is_blank(pixels[gap - 1, left:right], ground):
+        gap -= 1
+    caption = gap
+    while caption > top and not _is_blank(pixels[caption - 1, left:right], ground):
         caption -= 1
-    if start - ticked < _THICK and 4 <= ticked - caption <= _CAPTION and caption > top:
-        return caption
-    return start if bar - start <= _CAPTION else bottom
+    return caption if start - gap <= _GAP and gap - caption <= _CAPTION and caption > top else start
 
 
 @numba.njit(cache=True, nogil=True)
-def _is_blank(line: Grey, ground: int) -> bool:
-    for value in line:
-        if abs(int(value) - ground) > _BLANK:
+def _is_blank(line: Grey, ground: np.int64) -> bool:
+    for value in line:  # noqa: SIM110 - as above
+        if abs(np.int64(value) - ground) > _BLANK:
             return False
     return True
 
 
 @numba.njit(cache=True, nogil=True)
-def _bar_in(line: Grey, ground: int) -> bool:
+def _bar_in(line: Grey, ground: np.int64) -> bool:
     """Whether a row holds one run of ink of one level and is blank elsewhere (two pixels at either end are free)."""
     first = last = -1
     for x in range(line.size):
-        if abs(int(line[x]) - ground) >= _INK:
+        if abs(np.int64(line[x]) - ground) >= _INK:
             first = x if first < 0 else first
             last = x
     if first < 0 or last - first + 1 < _BAR:
         return False
-    level = int(line[(first + last) // 2])
+    level = np.int64(line[(first + last) // 2])
     for x in range(first + 1, last):
-        if abs(int(line[x]) - level) > _BLANK:
+        if abs(np.int64(line[x]) - level) > _BLANK:
             return False
     for x in range(line.size):
-        if (x < first - 2 or x > last + 2) and abs(int(line[x]) - ground) > _BLANK:
+        if (x < first - 2 or x > last + 2) and abs(np.int64(line[x]) - ground) > _BLANK:
             return False
     return True
 
