@@ -10,7 +10,8 @@ import pyarrow as pa
 from aqqua_dataset import pipeline, schema, space
 from aqqua_dataset.config import Config
 from aqqua_dataset.dedup import bridge, near, pairs
-from aqqua_dataset.dedup.exact import find_duplicates
+from aqqua_dataset.dedup.exact import duplicate_findings, find_duplicates
+from aqqua_dataset.dedup.splits import write_splits
 from aqqua_dataset.findings import Finding, Refused, has_errors
 from aqqua_dataset.pipeline import Collection, StageReport
 from aqqua_dataset.progress import ledger, page
@@ -80,6 +81,17 @@ def compare_images(
 
 
 @space.needed()
+def update_duplicates(collection: Collection, executor: Executor, workers: int) -> list[Finding]:
+    """Brings duplicates and splits up to date, with the pairs that were compared so far; returns what was remarked.
+
+    It costs next to nothing when nothing changed that they depend on.
+    """
+    find_duplicates(collection, executor, workers)
+    write_splits(collection)
+    return [*bridge.candidate_findings(collection), *duplicate_findings(collection)]
+
+
+@space.needed()
 def update_ledger(collection: Collection) -> pa.Table:
     """Finds duplicates, counts every contribution and writes the ledger with its page.
 
@@ -104,6 +116,6 @@ def release(
     workers: int, progress: Callable[[str], None] = log.info,
 ) -> Release:  # fmt: skip
     """Brings duplicates up to date and builds a release now; raises ReleaseRefused."""
-    find_duplicates(collection)
+    update_duplicates(collection, executor, workers)
     now = dt.datetime.now(dt.UTC)
     return build_release(collection, registry_findings, request, now, executor, workers, progress)

@@ -157,6 +157,41 @@ def test_duplicates_keep_every_owners_credit(two: Collection) -> None:
         read_image(two.warehouse, made.folder, duplicates[0]["image_id"])
 
 
+def test_what_the_owners_of_copies_say_is_kept_beside_the_image(tmp_path: Path) -> None:
+    said = {"object_annotation_category": "Calanus", "object_annotation_status": "validated", "object_lat": "54.25"}
+    images = deliver(tmp_path / "one", 1, 3, "n1", object_annotation_category="Copepoda", object_lat="54.5")
+    deliver(tmp_path / "two", 2, 3, "n2", **said)
+    for n in (0, 1):
+        (tmp_path / "two" / f"n2_{n}.png").write_bytes(images[n])
+    made = collection(
+        tmp_path,
+        contribution("one", tmp_path / "one"),
+        contribution("two", tmp_path / "two", owners=("owner-two",)),
+    )
+    run(made)
+    folder = build(made).folder
+    [path] = made.warehouse.find(f"{folder}/annotations")
+    rows = made.warehouse.read_parquet(path).to_pylist()
+    published = pd.concat(
+        made.warehouse.read_parquet(p).to_pandas() for p in made.warehouse.find(f"{folder}/metadata")
+    ).set_index("image_id")
+    core = pd.concat(
+        pd.read_parquet(made.warehouse.url(p)) for p in made.warehouse.find("contributions") if "/core-0" in p
+    ).set_index("image_id")
+    assert len(rows) == 2
+    for row in rows:
+        kept, copy = published.loc[row["image_id"]], core.loc[row["copy_image_id"]]
+        assert kept["contribution_id"] != copy["contribution_id"] == row["contribution_id"]
+        assert kept["credited_contributions"].tolist() == ["one", "two"]
+        assert (row["label_verbatim"], row["label_status"]) == (copy["label_verbatim"], copy["label_status"])
+        assert {kept["latitude"], row["latitude"]} == {54.5, 54.25}
+        assert row["longitude"] == copy["longitude"]  # a position is given whole
+        assert row["datetime_utc"] is None  # equal, so there is nothing to choose from
+        assert kept["label_verbatim"] != row["label_verbatim"]
+    assert {"train", "validation", "test"} >= set(published["split"])
+    assert published.groupby("event_id")["split"].nunique().max() == 1
+
+
 def test_withdrawal_removes_every_image_and_rewrites_only_its_shards(two: Collection) -> None:
     before = build(two)
     revoked = Event(date=dt.date(2026, 1, 1), state="revoked", scope="all", reason="withdrawn")
@@ -290,9 +325,9 @@ from pathlib import Path
 from builders import collection, contribution
 from aqqua_dataset import pipeline
 from aqqua_dataset.compute import open_executor
-from aqqua_dataset.images import shards
+from aqqua_dataset.images import pack, shards
 from aqqua_dataset.sources import rows
-rows.ROWS_PER_PART = 25
+rows.ROWS_PER_PART, pack.PARTS_PER_SHARD = 13, 2
 left, add = {images}, shards.ShardWriter.add
 def add_or_die(self, *image):
     global left
@@ -316,7 +351,7 @@ def test_a_run_killed_while_packing_resumes_to_the_same_bytes(tmp_path: Path) ->
         return subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, cwd=ROOT).returncode
 
     assert pack(whole, 0) == 0
-    for dies_at in (10, 37, 90):  # images added by that run; finished parts are not packed again
+    for dies_at in (10, 37, 90):  # images added by that run; finished shards are not packed again
         assert pack(killed, dies_at) == -signal.SIGKILL
         assert not (killed / "warehouse/contributions/one/images.json").exists()
     assert pack(killed, 0) == 0

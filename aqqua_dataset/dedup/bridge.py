@@ -65,7 +65,7 @@ def write_candidates(
     made = fingerprints.refresh(collection, usable_images, executor, workers)
     file = collection.config.registry / BRIDGE
     told = [VERSION, made, hashlib.sha256(file.read_bytes()).hexdigest() if file.exists() else ""]
-    key = hashlib.sha256(json.dumps(told).encode()).hexdigest()
+    key = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
     before = warehouse.read_json(_MANIFEST)
     if before is not None and before["key"] == key:
         return int(before["rows"])

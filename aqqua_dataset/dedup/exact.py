@@ -13,7 +13,7 @@ import json
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import asdict
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 import pyarrow as pa
@@ -44,25 +44,33 @@ BUCKET_ROWS = 16_000_000
 _UNIT_LINKS = pa.schema([("a", pa.uint64()), ("b", pa.uint64())])
 
 
-def usable_images(collection: Collection, contributions: Sequence[str]) -> list[tuple[str, str, str]]:
-    """URLs of (core part, quality part, shard index) of the contributions that have all of them."""
-    parts = []
+class Tables(NamedTuple):
+    """URLs of the parts of ``core`` and ``quality`` and of the shard indexes of some contributions."""
+
+    core: list[str]
+    quality: list[str]
+    shards: list[str]
+
+
+def usable_images(collection: Collection, contributions: Sequence[str]) -> Tables:
+    """The tables of the contributions that have all three."""
+    found = Tables([], [], [])
     for contribution in contributions:
         core = manifest(collection.warehouse, contribution, "core")
         quality = manifest(collection.warehouse, contribution, "quality")
         images = manifest(collection.warehouse, contribution, "images")
         if core is None or quality is None or images is None:
             continue
-        for part in range(min(len(core["parts"]), len(images["parts"]))):
-            url = collection.warehouse.url
-            three = core_path(core["folder"], part), quality_path(quality["folder"], part)
-            parts.append((url(three[0]), url(three[1]), url(index_path(images["folder"], part))))
-    return parts
+        url = collection.warehouse.url
+        found.core.extend(url(core_path(core["folder"], part)) for part in range(len(core["parts"])))
+        found.quality.extend(url(quality_path(quality["folder"], part)) for part in range(len(quality["parts"])))
+        found.shards.extend(url(index_path(images["folder"], shard)) for shard in range(len(images["parts"])))
+    return found
 
 
-def create_images_view(connection: duckdb.DuckDBPyConnection, parts: Sequence[tuple[str, str, str]]) -> None:
+def create_images_view(connection: duckdb.DuckDBPyConnection, tables: Tables) -> None:
     """Makes ``usable``: one row per image that has core metadata and a place in a shard."""
-    if not parts:
+    if not all(tables):
         connection.execute(
             "create temp table usable as select '' as image_id, '' as contribution_id, '' as instrument_id,"
             " '' as source_object_id, 0 as source_image_rank, '' as image_variant, '' as label_verbatim,"
@@ -70,15 +78,14 @@ def create_images_view(connection: duckdb.DuckDBPyConnection, parts: Sequence[tu
             " '' as pixel_hash limit 0"
         )
         return
-    core, quality, index = ([part[side] for part in parts] for side in (0, 1, 2))
     # A view can't hold parameters, and paths come from ids that are checked slugs.
     connection.execute(
         f"""create temp view usable as
         select image_id, contribution_id, instrument_id, source_object_id, source_image_rank, image_variant,
                label_verbatim, label_status, quality.qc_level,
                list_contains(quality.qc_flags, 'PIXEL_UNIT_INFERRED') as unit_unconfirmed, delivered_sha256, pixel_hash
-        from read_parquet({core!r}) as core join read_parquet({quality!r}) as quality using (image_id)
-             join read_parquet({index!r}) as shards using (image_id)"""
+        from read_parquet({tables.core!r}) as core join read_parquet({tables.quality!r}) as quality using (image_id)
+             join read_parquet({tables.shards!r}) as shards using (image_id)"""
     )
 
 
@@ -100,7 +107,7 @@ def find_duplicates(
     decisions = collection.registry.duplicate_decisions
     compared = warehouse.sha256(PAIRS) if warehouse.exists(PAIRS) else ""
     told = [VERSION, made, sorted(terms.items()), [d.model_dump_json() for d in decisions], compared]
-    key = hashlib.sha256(json.dumps(told).encode()).hexdigest()
+    key = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
     before = warehouse.read_json(_MANIFEST)
     if before is not None and before["key"] == key:
         return int(before["rows"])
@@ -120,6 +127,16 @@ def duplicate_findings(collection: Collection) -> list[Finding]:
     """What the last search remarked: ids that don't agree with pixels, decisions that can't be followed."""
     made: dict[str, Any] = collection.warehouse.read_json(_MANIFEST) or {"findings": []}
     return [Finding(**f) for f in made["findings"]]
+
+
+def shared_counts(collection: Collection) -> pa.Table:
+    """Copies by contribution, contribution of the image that stays, and kind; the largest counts first."""
+    with collection.warehouse.connect() as connection:
+        return connection.sql(
+            """select contribution_id, kept_contribution_id, duplicate_kind, count(*) as images
+               from read_parquet($table) group by all order by images desc, all""",
+            params={"table": collection.warehouse.url(TABLE)},
+        ).to_arrow_table()
 
 
 def _terms(registry: Registry, contribution: Contribution) -> int:
@@ -204,14 +221,14 @@ def _disagreements(connection: duckdb.DuckDBPyConnection, collection: Collection
                union select one, other, other_image_id from pairs where verdict = 'same'
            )
            select one, other, min(image_id || ' ' || other_image_id), count(*) from pairs
-           where verdict = 'different' and (one, other, image_id) not in (from met)
+           where verdict = 'different' and decided_by = 'machine' and (one, other, image_id) not in (from met)
                  and (one, other, other_image_id) not in (from met)
            group by one, other order by one, other""",
         params={"pairs": collection.warehouse.url(PAIRS)},
     ).fetchall()
     message = (
-        "images with the same id as images of {}, but with other pixels: both are kept; ask the owners whether ids were "
-        "used twice or images replaced, or say in duplicates.csv that they are the same"
+        "images with the same id as images of {}, but with other pixels: both are kept; ask the owners whether ids "
+        "were used twice or images replaced, or say in duplicates.csv that they are the same"
     )
     return [
         Finding("same_id_other_pixels", "warning", message.format(other), one, value=example, count=count)

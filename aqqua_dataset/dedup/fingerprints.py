@@ -36,8 +36,8 @@ _STAGES: tuple[Stage, ...] = ("core", "quality", "images")
 _KINDS = {"images": ("fingerprints", "key_high"), "ids": ("source_ids", "source_key")}
 
 
-#: URLs of the tables that usable images stand in: core parts, quality parts, shard indexes.
-PartsOf = Callable[[Collection, Sequence[str]], list[tuple[str, str, str]]]
+#: Tells the URLs of the tables that usable images stand in: core parts, quality parts, shard indexes.
+TablesOf = Callable[[Collection, Sequence[str]], tuple[list[str], list[str], list[str]]]
 
 
 @dataclass(frozen=True)
@@ -47,16 +47,16 @@ class FingerprintTask:
     warehouse: Warehouse
     contribution: str
     key: str
-    parts: tuple[tuple[str, str, str], ...]
+    tables: tuple[list[str], list[str], list[str]]
     file_rows: int = FILE_ROWS
 
 
-def refresh(collection: Collection, parts_of: PartsOf, executor: Executor, workers: int) -> list[dict[str, Any]]:
+def refresh(collection: Collection, tables_of: TablesOf, executor: Executor, workers: int) -> list[dict[str, Any]]:
     """Brings the fingerprints of all living contributions up to date; costs what has changed.
 
     Args:
         collection: registry and warehouse.
-        parts_of: tells where a contribution's tables lie (``exact.usable_images``).
+        tables_of: tells where a contribution's tables lie (``exact.usable_images``).
         executor, workers: where contributions are fingerprinted, each by one task.
 
     Returns:
@@ -74,7 +74,7 @@ def refresh(collection: Collection, parts_of: PartsOf, executor: Executor, worke
         if made is not None and made["key"] == key:
             found[contribution] = made
         else:
-            tasks.append(FingerprintTask(warehouse, contribution, key, tuple(parts_of(collection, [contribution]))))
+            tasks.append(FingerprintTask(warehouse, contribution, key, tables_of(collection, [contribution])))
     for task, made in map_chunks(fingerprint, tasks, executor, workers):
         found[task.contribution] = made
     for gone in set(warehouse.names(FOLDER)) - set(found):
@@ -95,13 +95,12 @@ def fingerprint(task: FingerprintTask) -> dict[str, Any]:
     warehouse.remove(folder)
     made: dict[str, Any] = {"contribution": task.contribution, "key": task.key, "folder": folder}
     with warehouse.connect() as connection:
-        if task.parts:
-            core, quality, index = ([part[side] for part in task.parts] for side in (0, 1, 2))
-            connection.execute(sql.usable_with_context(core, quality, index))
+        if all(task.tables):
+            connection.execute(sql.usable_with_context(*task.tables))
             connection.execute(f"create temp table images as {sql.FINGERPRINTS}")
             connection.execute(f"create temp table ids as {sql.SOURCE_IDS}")
         for kind in _KINDS:
-            made[kind] = _write_files(warehouse, connection, folder, kind, task.file_rows) if task.parts else [0]
+            made[kind] = _write_files(warehouse, connection, folder, kind, task.file_rows) if all(task.tables) else [0]
     before = warehouse.read_json(_manifest_path(task.contribution))
     warehouse.write_json(_manifest_path(task.contribution), made)
     if before is not None and before["folder"] != folder:

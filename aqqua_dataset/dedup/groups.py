@@ -27,8 +27,8 @@ MEMBERS = pa.schema(
 BEST_FIRST = "terms, standing, contribution_id, image_id"
 
 #: Why a copy is a copy of the one that stays, where both have the same key.
-EQUAL_KIND = """case when bytes_head = first_value(bytes_head) over best and pixel_head = first_value(pixel_head) over best
-    then 'bytes' when pixel_head = first_value(pixel_head) over best then 'pixels' else 'normalised' end"""
+EQUAL_KIND = """case when pixel_head <> first_value(pixel_head) over best then 'normalised'
+    when bytes_head = first_value(bytes_head) over best then 'bytes' else 'pixels' end"""
 
 
 @dataclass(frozen=True)

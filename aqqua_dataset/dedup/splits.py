@@ -40,7 +40,7 @@ def write_splits(collection: Collection) -> int:
     made = fingerprints.present(collection)
     links = [path for path in (UNIT_LINKS, NEAR_GROUPS, PAIRS) if warehouse.exists(path)]
     told = [VERSION, SHARES, LARGEST, made, {path: warehouse.sha256(path) for path in links}]
-    key = hashlib.sha256(json.dumps(told).encode()).hexdigest()
+    key = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
     before = warehouse.read_json(_MANIFEST)
     if before is not None and before["key"] == key:
         return int(before["rows"])
@@ -98,7 +98,8 @@ def split_counts(collection: Collection) -> pa.Table:
     """Units, groups of units, and images of each part."""
     with collection.warehouse.connect() as connection:
         return connection.sql(
-            """select split, count(*) as units, count(distinct unit_group) as groups, sum(split_images)::bigint as images
+            """select split, count(*) as units, count(distinct unit_group) as groups,
+                      sum(split_images)::bigint as images
                from read_parquet($table) group by split order by split""",
             params={"table": collection.warehouse.url(TABLE)},
         ).to_arrow_table()

@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-from aqqua_dataset import schema
-
 #: Text of the unit that an image was taken in: event, else acquisition, else day and place. The unit's key is the
 #: lower half of its MD5, which is the same in every version of DuckDB, unlike ``hash``.
 UNIT_KEY = """md5_number_lower(concat_ws('/', contribution_id, coalesce(
@@ -74,10 +72,12 @@ SOURCE_IDS = rf"""
 
 def usable_with_context(core: Sequence[str], quality: Sequence[str], index: Sequence[str]) -> str:
     """A view ``usable`` of what fingerprints are made from; a view can't hold parameters, and paths come from slugs."""
-    normal = "normal_hash" if "normal_hash" in schema.tables()["shard_index"].columns else "null::varchar"
+    # Shards packed before there was a normalised picture have no column for its hash.
     return f"""create temp view usable as
         select core.* exclude (qc_flags, qc_level), quality.qc_level,
                list_contains(quality.qc_flags, 'PIXEL_UNIT_INFERRED') as unit_unconfirmed,
-               delivered_sha256, pixel_hash, {normal} as normal_hash, significant_bits, image_format
+               delivered_sha256, pixel_hash, normal_hash, significant_bits, image_format
         from read_parquet({list(core)!r}) as core join read_parquet({list(quality)!r}) as quality using (image_id)
-             join read_parquet({list(index)!r}) as shards using (image_id)"""
+             join (select null::varchar as normal_hash where false
+                   union all by name from read_parquet({list(index)!r}, union_by_name = true)) as shards
+             using (image_id)"""

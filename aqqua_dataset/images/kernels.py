@@ -1,7 +1,10 @@
 """Loops over grey pixels, compiled: one walk through memory where single library calls would take six.
 
-Everything is integer arithmetic, so that results are the same on every processor. Compiled code is cached on disk.
+Everything is integer arithmetic, so that results are the same on every processor. Signatures are stated, so that all is
+compiled when the module is first imported, kept on disk, and never compiled again for another kind of array.
 """
+
+from typing import Any
 
 import numba
 import numpy as np
@@ -9,11 +12,14 @@ import numpy.typing as npt
 
 Grey = npt.NDArray[np.uint8]
 
+#: Signatures: a picture may be read-only; what is made or written is not.
+_PICTURE, _NEW = "Array(uint8, 2, 'C', True)", "Array(uint8, 2, 'C')"
+
 #: Squares of so many 8-bit values fit 32 bits, which is what makes the sums vectorise.
 _RUN = 32_768
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(f"UniTuple(int64, 3)({_PICTURE})", cache=True, nogil=True)
 def sums(pixels: Grey) -> tuple[int, int, int]:
     """Sum of the values, sum of their squares, and the background: the median of the outermost pixels."""
     flat = pixels.reshape(-1)
@@ -41,7 +47,18 @@ def sums(pixels: Grey) -> tuple[int, int, int]:
     return total, squares, background
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(["boolean(Array(uint8, 2, 'A', True))", "boolean(Array(uint16, 2, 'A', True))"], cache=True, nogil=True)
+def is_uniform(pixels: npt.NDArray[Any]) -> bool:
+    """Whether all values are equal."""
+    first = pixels[0, 0]
+    for y in range(pixels.shape[0]):
+        for x in range(pixels.shape[1]):
+            if pixels[y, x] != first:
+                return False
+    return True
+
+
+@numba.njit(f"{_NEW}({_PICTURE})", cache=True, nogil=True)
 def halved(pixels: Grey) -> Grey:
     """Means of 2 x 2 pixels, halves rounded up; an odd last row or column is left out."""
     height, width = pixels.shape[0] // 2, pixels.shape[1] // 2
@@ -54,7 +71,7 @@ def halved(pixels: Grey) -> Grey:
     return small
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(f"UniTuple(int64, 4)({_PICTURE}, int64, int64)", cache=True, nogil=True)
 def object_box(pixels: Grey, background: int, trim: int) -> tuple[int, int, int, int]:
     """Top, bottom, left and right (ends excluded) of what is ``trim`` from the background or more; 0 if none."""
     height, width = pixels.shape
@@ -80,7 +97,37 @@ def object_box(pixels: Grey, background: int, trim: int) -> tuple[int, int, int,
     return top, bottom, left, right
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit("Array(int32, 2, 'C')(int64, int64)", cache=True, nogil=True)
+def _between(many: int, source: int) -> npt.NDArray[np.int32]:
+    """For each of ``many`` pixels the pixels of ``source`` before and after its centre, and 256ths of the way."""
+    found = np.empty((3, many), np.int32)
+    for place in range(many):
+        centre = (2 * place + 1) * source - many
+        before = centre // (2 * many)
+        found[0, place] = max(before, 0)
+        found[1, place] = min(before + 1, source - 1)
+        found[2, place] = ((centre - before * 2 * many) * 256 + many) // (2 * many)
+    return found
+
+
+@numba.njit(f"void({_PICTURE}, int64, int64, {_NEW}, int64, int64)", cache=True, nogil=True)
+def scaled(pixels: Grey, height: int, width: int, out: Grey, top: int, left: int) -> None:
+    """Writes the picture into ``out`` at ``top``, ``left``, scaled to height x width.
+
+    Bilinear between pixel centres; weights are rounded to 1/256 and the edge pixels go on outside.
+    """
+    columns = _between(width, pixels.shape[1])
+    rows = _between(height, pixels.shape[0])
+    for y in range(height):
+        above, below, down = pixels[rows[0, y]], pixels[rows[1, y]], rows[2, y]
+        for x in range(width):
+            first, second, across = columns[0, x], columns[1, x], columns[2, x]
+            high = (256 - across) * np.int32(above[first]) + across * np.int32(above[second])
+            low = (256 - across) * np.int32(below[first]) + across * np.int32(below[second])
+            out[top + y, left + x] = ((256 - down) * high + down * low + 32_768) >> 16
+
+
+@numba.njit(f"{_NEW}({_PICTURE}, int64, int64, int64, int64)", cache=True, nogil=True)
 def thumbnail(pixels: Grey, background: int, trim: int, side: int, large: int) -> Grey:
     """The object on a square of ``side`` x ``side`` pixels, as ``fingerprint`` describes it step by step."""
     seen = pixels
@@ -102,44 +149,3 @@ def thumbnail(pixels: Grey, background: int, trim: int, side: int, large: int) -
     square = np.zeros((side, side), np.uint8)
     scaled(object_, height, width, square, (side - height) // 2, (side - width) // 2)
     return square
-
-
-@numba.njit(cache=True, nogil=True)
-def is_uniform(pixels: Grey) -> bool:
-    """Whether all values are equal."""
-    first = pixels[0, 0]
-    for y in range(pixels.shape[0]):
-        for x in range(pixels.shape[1]):
-            if pixels[y, x] != first:
-                return False
-    return True
-
-
-@numba.njit(cache=True, nogil=True)
-def scaled(pixels: Grey, height: int, width: int, out: Grey, top: int, left: int) -> None:
-    """Writes the picture into ``out`` at ``top``, ``left``, scaled to height x width.
-
-    Bilinear between pixel centres; weights are rounded to 1/256 and the edge pixels go on outside.
-    """
-    columns = _between(width, pixels.shape[1])
-    rows = _between(height, pixels.shape[0])
-    for y in range(height):
-        above, below, down = pixels[rows[0, y]], pixels[rows[1, y]], rows[2, y]
-        for x in range(width):
-            first, second, across = columns[0, x], columns[1, x], columns[2, x]
-            high = (256 - across) * np.int32(above[first]) + across * np.int32(above[second])
-            low = (256 - across) * np.int32(below[first]) + across * np.int32(below[second])
-            out[top + y, left + x] = ((256 - down) * high + down * low + 32_768) >> 16
-
-
-@numba.njit(cache=True, nogil=True)
-def _between(many: int, source: int) -> npt.NDArray[np.int32]:
-    """For each of ``many`` pixels the pixels of ``source`` before and after its centre, and 256ths of the way."""
-    found = np.empty((3, many), np.int32)
-    for place in range(many):
-        centre = (2 * place + 1) * source - many
-        before = centre // (2 * many)
-        found[0, place] = max(before, 0)
-        found[1, place] = min(before + 1, source - 1)
-        found[2, place] = ((centre - before * 2 * many) * 256 + many) // (2 * many)
-    return found

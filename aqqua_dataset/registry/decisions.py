@@ -66,7 +66,7 @@ def load_decisions(folder: Path, people: Ids[str]) -> tuple[tuple[DuplicateDecis
     findings: list[Finding] = []
     undecided = 0
     for row in reader:
-        if not any(row.get(name) for name in _DECIDED) and None not in row:
+        if all(row[name] == "" for name in _DECIDED) and None not in row:
             undecided += 1
             continue
         decision, wrong = _decision(row, reader.line_num, people)

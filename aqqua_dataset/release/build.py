@@ -2,6 +2,7 @@
 
 import csv
 import datetime as dt
+import hashlib
 import io
 import json
 import logging
@@ -18,6 +19,7 @@ from aqqua_dataset.dedup import exact
 from aqqua_dataset.dedup.splits import write_splits
 from aqqua_dataset.findings import Finding, has_errors, worst_first
 from aqqua_dataset.harmonise.rows import to_arrow
+from aqqua_dataset.images.pack import shard_parts
 from aqqua_dataset.pipeline import Collection, manifest
 from aqqua_dataset.progress import ledger
 from aqqua_dataset.release import annotations, attribution, cards, doi, people
@@ -88,7 +90,7 @@ def build_release(
     parts: dict[ReleasePartTask, ReleasedPart] = {}
     for task, part in map_chunks(release_part, tasks, executor, workers):
         parts[task] = part
-        progress(f"release: {len(parts)} of {len(tasks)} parts, {sum(p.images for p in parts.values()):,} images")
+        progress(f"release: {len(parts)} of {len(tasks)} shards, {sum(p.images for p in parts.values()):,} images")
     leaks = [f"{task.contribution}: {leak}" for task, part in parts.items() for leak in part.leaks]
     holders = sorted({t.contribution for t, p in parts.items() if p.images})
     spoken = annotations.annotation_tasks(collection, folder, request.name, holders, left_out)
@@ -105,7 +107,8 @@ def build_release(
     _write_tables(collection, folder, facts, counted)
     _write_documents(collection, folder, facts, counted)
     _require(_leak_findings(_search(warehouse, folder)))
-    _seal(warehouse, folder, facts)
+    digests = {path: digest for part in parts.values() for path, digest in part.digests.items()}
+    _seal(warehouse, folder, facts, digests, executor, workers)
     return Release(
         folder, facts, counted, tuple(findings),
         sum(p.untouched and p.images > 0 for p in parts.values()), sum(not p.untouched for p in parts.values()),
@@ -159,13 +162,13 @@ def _tasks(
         rows, core, images, quality = (s for s in stages if s is not None)
         tasks += [
             ReleasePartTask(
-                warehouse=collection.warehouse, release=folder, contribution=contribution.id, part=part,
+                warehouse=collection.warehouse, release=folder, contribution=contribution.id, shard=shard, parts=parts,
                 rows_folder=rows["folder"], core_folder=core["folder"], images_folder=images["folder"],
                 quality_folder=quality["folder"],
                 license=settings.licence_spdx, available_from=settings.release_date.isoformat(),
                 left_out=left_out, shared=shared, version=request.name, rehearsal=request.rehearsal,
             )
-            for part in range(len(images["parts"]))
+            for shard, parts in enumerate(shard_parts(len(core["parts"]), images["parts_per_shard"]))
         ]  # fmt: skip
     return tasks
 
@@ -282,10 +285,23 @@ def _search(warehouse: Warehouse, folder: str) -> list[str]:
     return leaks
 
 
-def _seal(warehouse: Warehouse, folder: str, facts: ReleaseFacts) -> None:
-    """Writes the checksums and then, last of all, the file that readers wait for."""
+def _seal(
+    warehouse: Warehouse, folder: str, facts: ReleaseFacts, known: dict[str, str], executor: Executor, workers: int
+) -> None:
+    """Writes the checksums and then, last of all, the file that readers wait for.
+
+    Args:
+        warehouse: where the release lies.
+        folder: its folder.
+        facts: what the release says of itself.
+        known: path inside the release -> SHA-256, of the files that were hashed when they were written.
+        executor, workers: where the others are hashed.
+    """
     paths = [p.removeprefix(f"{folder}/") for p in warehouse.find(folder)]
-    lines = [f"{warehouse.sha256(f'{folder}/{p}')}  {p}\n" for p in paths]
+    others = (f"{folder}/{p}" for p in paths if p not in known)
+    hashed = {p.removeprefix(f"{folder}/"): d for p, d in map_chunks(warehouse.sha256, others, executor, workers)}
+    digests = known | hashed
+    lines = [f"{digests[p]}  {p}\n" for p in paths]
     text = f"# AqQua dataset, release {facts.version}\n" + "".join(lines)
     warehouse.write_bytes(f"{folder}/manifest-sha256.txt", text.encode())
     released = {
@@ -294,6 +310,6 @@ def _seal(warehouse: Warehouse, folder: str, facts: ReleaseFacts) -> None:
         "date": facts.date.isoformat(),
         "rehearsal": facts.rehearsal,
         "images": facts.image_count,
-        "manifest_sha256": warehouse.sha256(f"{folder}/manifest-sha256.txt"),
+        "manifest_sha256": hashlib.sha256(text.encode()).hexdigest(),
     }
     warehouse.write_bytes(f"{folder}/RELEASED.json", (json.dumps(released, indent=2) + "\n").encode())

@@ -158,9 +158,10 @@ def _files(facts: ReleaseFacts) -> str:
 | path | what |
 |---|---|
 | `images/contribution=<id>/{shard}` | images: uncompressed ustar archives, one `<image_id>.png` or `.jpg` each |
-| `metadata/contribution=<id>/part-00000.parquet` | one row per image: scale, instrument, time, position, depth, label, and where it lies: `shard`, `offset`, `length` (bytes), `image_sha256` |
+| `metadata/contribution=<id>/part-00000.parquet` | one row per image: scale, instrument, time, position, depth, label, split for training and testing, and where it lies: `shard`, `offset`, `length` (bytes), `image_sha256` |
 | `verbatim/contribution=<id>/part-00000.parquet` | the delivered columns of the same images as text, without personal data |
-| `duplicates.parquet` | delivered images that an equal image stands for |
+| `duplicates.parquet` | delivered images that another image stands for, and why |
+| `annotations/contribution=<id>.parquet` | what the owners of such copies say of the published image: label, and facts that differ |
 | `attribution.csv`, `attribution.parquet`, `ATTRIBUTION.md` | whom to credit |
 | `authors/authors.csv`, `authors/authors.md` | authors and data provider consortium |
 | `ledger.csv`, `ledger.parquet` | every contribution counted from declared to published |

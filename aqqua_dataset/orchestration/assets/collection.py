@@ -6,6 +6,7 @@ import dagster as dg
 
 from aqqua_dataset import workflow
 from aqqua_dataset.dedup import exact
+from aqqua_dataset.dedup.splits import split_counts
 from aqqua_dataset.orchestration.assets.contributions import OWNERS, quality
 from aqqua_dataset.orchestration.assets.near import near_duplicates
 from aqqua_dataset.orchestration.metadata import (
@@ -50,17 +51,23 @@ def registry(collection: CollectionResource) -> dg.MaterializeResult[None]:
 @dg.asset(
     group_name="dedup", owners=OWNERS, kinds={"duckdb", "parquet"}, deps=[quality, near_duplicates],
     metadata={"dagster/column_schema": column_schema("duplicates")},
-    description="Images with equal bytes or equal pixels, within and across contributions; one copy stands for all, "
-    "and every owner keeps the credit.",
+    description="Images that another one stands for: equal bytes, pixels or normalised pictures, the same id, or a "
+    "person's word; one copy stays, and every owner keeps the credit. With them the split for training and testing.",
 )  # fmt: skip
 def duplicates(collection: CollectionResource) -> dg.MaterializeResult[None]:
-    """Finds exact duplicates."""
+    """Finds duplicates and joins hauls and bins that share them."""
     opened, _ = collection.open()
-    exact.find_duplicates(opened)
-    table = opened.warehouse.read_parquet(exact.TABLE)
-    pairs = table.select(["contribution_id", "kept_contribution_id", "duplicate_kind"]).to_pandas()
-    counted = pairs.value_counts().reset_index(name="images").sort_values(list(pairs.columns))
-    return dg.MaterializeResult(metadata={**table_metadata(table), "shared": rows_table(counted.to_dict("records"))})
+    with collection.executor() as (executor, workers):
+        remarked = workflow.update_duplicates(opened, executor, workers)
+    shared = exact.shared_counts(opened).to_pylist()
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": sum(row["images"] for row in shared),
+            "shared": rows_table(shared),
+            "splits": rows_table(split_counts(opened).to_pylist()),
+            "findings": findings_table(remarked),
+        }
+    )
 
 
 @dg.asset(
