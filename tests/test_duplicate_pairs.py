@@ -77,11 +77,8 @@ def collect(home: Path, **deliveries: list[Picture]) -> Collection:
     for name, pictures in deliveries.items():
         deliver(home / "in" / name, pictures)
         text = HOSTILE if name == "arctic" else f"Owner of {name}"
-        told.append(
-            contribution(
-                name, None, source=source(home / "in" / name), attribution=Attribution(state="given", text=text)
-            )
-        )
+        given = Attribution(state="given", text=text)
+        told.append(contribution(name, None, source=source(home / "in" / name), declared=DECLARED, attribution=given))
     made = built(home, *told)
     with open_executor("serial") as (executor, workers):
         for name in deliveries:

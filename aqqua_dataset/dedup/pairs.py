@@ -208,7 +208,7 @@ def compare_some(task: CompareTask) -> int:
     stored = _read(task.warehouse, sorted({*left, *right}))
 
     @lru_cache(_DECODED)
-    def cut(place: Place) -> Cutout | None | BadImage:
+    def cut(place: Place) -> Cutout | BadImage | None:
         try:
             return prepare(decode(stored[place]).pixels)
         except BadImage as bad:
@@ -239,7 +239,7 @@ def _read(warehouse: Warehouse, places: Sequence[Place]) -> dict[Place, bytes]:
     return found
 
 
-def _verdict(a: Cutout | None | BadImage, b: Cutout | None | BadImage) -> dict[str, object]:
+def _verdict(a: Cutout | BadImage | None, b: Cutout | BadImage | None) -> dict[str, object]:
     """Columns of ``compared_pairs`` for two pictures; one that can't be decoded is for a person."""
     if isinstance(a, BadImage) or isinstance(b, BadImage):
         return {"verdict": "unsure", "correlation": None, "seen": ["not_readable"]}
