@@ -49,7 +49,7 @@ def png(pixels: Pixels) -> bytes:
     return encode(pixels, "PNG")
 
 
-def jpeg(pixels: Pixels, quality: int = 90) -> bytes:
+def jpeg(pixels: Pixels, quality: int = 98) -> bytes:
     return encode(pixels, "JPEG", quality=quality)
 
 
