@@ -1,10 +1,10 @@
 """Candidates for near duplicates: pairs of images whose fingerprints differ in few bits. They propose, pixels decide.
 
-Each contribution is prepared once (``prepare``): its fingerprints are written in the order of each partition's prefix,
-so that any slice of the collection is a range of each file, and its own near duplicates are looked for, only within an
-event and within ``NEAR_SECONDS``. The search across contributions (``search``) then takes slice by slice, each a task of
-its own that reads 48 bytes per image and no image. A later search compares what is new with everything and leaves the
-rest as it was.
+Each contribution is prepared once (``prepare``): its fingerprints are written in the order of each partition's
+prefix, so that any slice of the collection is a range of each file, and its own near duplicates are looked for, only
+within an event and within ``NEAR_SECONDS``. The search across contributions (``search``) then takes slice by slice,
+each a task of its own that reads 48 bytes per image and no image. A later search compares what is new with everything
+and leaves the rest as it was.
 """
 
 import hashlib
@@ -137,7 +137,7 @@ def search(collection: Collection, executor: Executor, workers: int, distance: i
     ]
     warehouse.write_json(f"{folder}/sources.json", sources)
     rows = sum(sum(made.groups) for made in prepared.values())
-    tasks = _tasks(warehouse, folder, rows, distance) if fresh and len(now) > 1 else []
+    tasks = _tasks(warehouse, folder, rows, distance) if fresh and rows and len(now) > 1 else []
     common = crowded = 0
     for task, searched in map_chunks(search_slice, tasks, executor, workers):
         common += searched.common if task.partition == 0 else 0  # the same images in every partition

@@ -25,8 +25,8 @@ from aqqua_dataset.compute import map_chunks
 from aqqua_dataset.dedup import bridge, near
 from aqqua_dataset.dedup.exact import PAIRS
 from aqqua_dataset.dedup.splits import NEAR_GROUPS
-from aqqua_dataset.dedup.verify import compare
-from aqqua_dataset.images.decode import BadImage, Pixels, decode, library_versions
+from aqqua_dataset.dedup.verify import Cutout, compare_cutouts, prepare
+from aqqua_dataset.images.decode import BadImage, decode, library_versions
 from aqqua_dataset.pipeline import Collection
 from aqqua_dataset.registry.decisions import DuplicateDecision
 from aqqua_dataset.warehouse import Warehouse
@@ -208,13 +208,13 @@ def compare_some(task: CompareTask) -> int:
     stored = _read(task.warehouse, sorted({*left, *right}))
 
     @lru_cache(_DECODED)
-    def pixels(place: Place) -> Pixels | None:
+    def cut(place: Place) -> Cutout | BadImage | None:
         try:
-            return decode(stored[place]).pixels
-        except BadImage:
-            return None
+            return prepare(decode(stored[place]).pixels)
+        except BadImage as bad:
+            return bad
 
-    verdicts = [_verdict(pixels(a), pixels(b)) for a, b in zip(left, right, strict=True)]
+    verdicts = [_verdict(cut(a), cut(b)) for a, b in zip(left, right, strict=True)]
     judged = pa.Table.from_pylist(verdicts, pa.schema([schema.arrow("compared_pairs").field(n) for n in _MEASURED]))
     columns = {**{n: rows[n] for n in _PLACES[:4]}, **{n: judged[n] for n in _MEASURED}}
     columns["compare_version"] = pa.array([_version()] * rows.num_rows)
@@ -239,12 +239,12 @@ def _read(warehouse: Warehouse, places: Sequence[Place]) -> dict[Place, bytes]:
     return found
 
 
-def _verdict(a: Pixels | None, b: Pixels | None) -> dict[str, object]:
+def _verdict(a: Cutout | BadImage | None, b: Cutout | BadImage | None) -> dict[str, object]:
     """Columns of ``compared_pairs`` for two pictures; one that can't be decoded is for a person."""
-    if a is None or b is None:
+    if isinstance(a, BadImage) or isinstance(b, BadImage):
         return {"verdict": "unsure", "correlation": None, "seen": ["not_readable"]}
-    found = compare(a, b)
-    seen = {"inverted": found.inverted, "turned": bool(found.turned), "rescaled": abs(found.scale - 1) > _SAME_SIZE}
+    found = compare_cutouts(a, b)
+    seen = {"inverted": found.inverted, "turned": found.turned != "0", "rescaled": abs(found.scale - 1) > _SAME_SIZE}
     words = [word for word, so in seen.items() if so]
     return {"verdict": found.verdict, "correlation": round(float(found.correlation), 6), "seen": words}
 
