@@ -1,7 +1,7 @@
 """Precision and recall of meeting the same picture again, per way of changing it, with counts.
 
-Real vignettes (AQQUA_REAL_DATA) and generated ones. The table is of the real pictures of odd numbers; ``--tuning`` takes
-the even ones. Run: python bench/duplicates.py
+Real vignettes (AQQUA_REAL_DATA) and generated ones. The table is of the real pictures of odd numbers; ``--tuning``
+takes the even ones. Run: python bench/duplicates.py
 """
 
 import argparse
