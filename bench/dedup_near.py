@@ -3,8 +3,8 @@
     python bench/dedup_near.py --rows 10000000 --real FOLDER --work FOLDER
     env/bin/python bench/dedup_near_peers.py FOLDER         # faiss and imagededup on the same fingerprints
 
-``--real`` makes the bits as dependent on each other as those of real images: normal numbers with the correlations of the
-fingerprints of all pictures in the folder, cut at each bit's share. Without it bits are independent. Pairs are
+``--real`` makes the bits as dependent on each other as those of real images: normal numbers with the correlations of
+the fingerprints of all pictures in the folder, cut at each bit's share. Without it bits are independent. Pairs are
 planted across contributions at fixed distances; which bits are turned follows the shares measured when real images
 are re-encoded and scaled (2 % of the lowest frequencies, 12 % of the highest), or is even (``even``).
 """
@@ -62,7 +62,8 @@ def main() -> None:
     disk = sum(collection.warehouse.size(f) for f in files) / 2**30
     rows, wall, cpu = numbers["images"], watch.wall, watch.cpu
     print(
-        f"{rows:,} fingerprints: {wall:,.0f} s ({rows / wall:,.0f}/s), {cpu:,.0f} s CPU ({rows / cpu:,.0f} per CPU second)"
+        f"{rows:,} fingerprints: {wall:,.0f} s ({rows / wall:,.0f}/s), "
+        f"{cpu:,.0f} s CPU ({rows / cpu:,.0f} per CPU second)"
     )
     print(f"peak memory of all processes {watch.memory / 2**30:.2f} GiB; {disk:.2f} GiB on disk afterwards")
     recall(collection, options.work)
@@ -128,10 +129,8 @@ def make(work: Path, rows: int, real: Path | None) -> None:
             for place, (kind, other, turned) in enumerate(waiting):
                 bits[place] = turned
                 planted.setdefault(kind, []).append((ids[place], other))
-            if number % 2 == 0:
-                waiting = list(plant(bits[-2 * len(DISTANCES) * PLANTED // 10 :], ids, rng))
-            else:
-                waiting = []
+            last = bits[-2 * len(DISTANCES) * PLANTED // 10 :]
+            waiting = plant(last, ids, rng) if number % 2 == 0 else []
             packed = np.packbits(bits, axis=1)
             plain.write(packed.tobytes())
             save(warehouse.url(f"contributions/bench-{number:02d}"), ids, packed, number)
@@ -213,12 +212,10 @@ def recall(collection: Collection, work: Path) -> None:
     found = set(zip(*(table[c].to_pylist() for c in table.column_names), strict=True))
     for kind, pairs in sorted(planted.items(), key=lambda item: (item[0].split()[1], int(item[0].split()[0]))):
         hits = sum((min(p), max(p)) in found for p in pairs)
-        print(
-            f"planted, {kind.split()[1]} bits, distance {kind.split()[0]:>2}: {hits:,} of {len(pairs):,} ({hits / len(pairs):.3f})"
-        )
-    print(
-        f"other candidates: {len(found) - sum((min(p), max(p)) in found for pairs in planted.values() for p in pairs):,}"
-    )
+        distance, spread = kind.split()
+        print(f"planted, {spread} bits, distance {distance:>2}: {hits:,} of {len(pairs):,} ({hits / len(pairs):.3f})")
+    others = found - {(min(p), max(p)) for pairs in planted.values() for p in pairs}
+    print(f"other candidates: {len(others):,}")
 
 
 if __name__ == "__main__":
