@@ -7,6 +7,7 @@ import pickle
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from multiprocessing import forkserver
 from pathlib import Path
 
 import dagster as dg
@@ -38,6 +39,14 @@ LATER = dt.timedelta(hours=-1)  # a store's clock and ours differ by less
 
 #: aiohttp closes its connections later than pytest looks.
 REMOTE = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+@pytest.fixture
+def fresh_workers() -> Iterator[None]:
+    """Workers know the environment of the moment when the first of the process was started: start anew."""
+    forkserver._forkserver._stop()
+    yield
+    forkserver._forkserver._stop()
 
 
 @pytest.fixture
@@ -437,7 +446,7 @@ def test_the_checksum_setting_is_what_such_a_store_needs(store: Path) -> None:
 
 @REMOTE
 def test_options_and_secrets_by_name_reach_workers_and_duckdb(
-    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_workers: None
 ) -> None:
     address = os.environ["AWS_ENDPOINT_URL"]
     for name in ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
