@@ -136,8 +136,8 @@ class AuthorPolicy(Record):
         core_order: people of the core team who come first, in this order; the rest of it follows by name.
     """
 
-    order: Literal[
-        "core_then_alphabetical", "alphabetical", "by_contribution_images", "by_first_permission_date"
-    ] = "core_then_alphabetical"
+    order: Literal["core_then_alphabetical", "alphabetical", "by_contribution_images", "by_first_permission_date"] = (
+        "core_then_alphabetical"
+    )
     particle_sorts: bool = True
     core_order: tuple[Slug, ...] = ()

@@ -67,7 +67,7 @@ class Join(Record):
     sheet: Text | None = None
     key: Annotated[tuple[Text, ...], Field(min_length=1)]
     to: Annotated[tuple[Text, ...], Field(min_length=1)]
-    mapping: dict[str, Column] = {}
+    mapping: dict[str, Column] = Field(default_factory=dict)
 
 
 class FolderValues(Record):
@@ -105,7 +105,7 @@ class Source(Record):
     url: Text | None = None
     licence: Text | None = None
     licence_seen: dt.date | None = None
-    mapping: dict[str, Column] = {}
+    mapping: dict[str, Column] = Field(default_factory=dict)
     tables: Text = "*"
     sheet: Text | None = None
     images: str = ""
@@ -157,7 +157,7 @@ class Declared(Record):
     pixel_size: Quantity | None = None
     pixel_size_y: Quantity | None = None
     pixel_rescale_factor: Annotated[float, Field(gt=0)] | None = None
-    column_units: dict[str, Text] = {}
+    column_units: dict[str, Text] = Field(default_factory=dict)
     latitude: Annotated[float, Field(ge=-90, le=90)] | None = None
     longitude: Annotated[float, Field(ge=-180, le=360)] | None = None
     depth_min_m: float | None = None

@@ -16,9 +16,11 @@ _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa"})
 _ROLES = frozenset({"info", "lab", "labo", "office", "contact", "admin", "data", "support", "plankton", "secretariat"})
 #: Providers that anybody has an address at: one domain says nothing about one institute.
 _PROVIDERS = frozenset(
-    "gmail.com googlemail.com hotmail.com outlook.com yahoo.com icloud.com gmx.de web.de gmx.net orange.fr free.fr "
-    "qq.com 163.com mail.ru yandex.ru proton.me protonmail.com".split()
-)
+    {
+        "gmail.com", "googlemail.com", "hotmail.com", "outlook.com", "yahoo.com", "icloud.com", "gmx.de", "web.de",
+        "gmx.net", "orange.fr", "free.fr", "qq.com", "163.com", "mail.ru", "yandex.ru", "proton.me", "protonmail.com",
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

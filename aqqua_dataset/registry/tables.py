@@ -1,4 +1,4 @@
-"""Reads the registry's tables that people fill in by hand: CSV with fixed columns, every mistake named with its line."""
+"""Reads the registry's tables that people fill in by hand: CSV with fixed columns, mistakes named with their line."""
 
 import csv
 import io
