@@ -11,7 +11,8 @@ from aqqua_dataset.config import Config
 
 if TYPE_CHECKING:
     from aqqua_dataset.pipeline import Collection
-    from aqqua_dataset.registry.models import Registry
+    from aqqua_dataset.registry.models import Person, Registry
+    from aqqua_dataset.release.snapshot import Snapshot
 
 Add = Callable[[str, object, str, object], argparse.ArgumentParser]
 
@@ -47,7 +48,7 @@ def _add_basis(parser: argparse.ArgumentParser) -> None:
 def _suggestions(options: argparse.Namespace, config: Config) -> int:
     from aqqua_dataset.registry.credit import PersonDecision
     from aqqua_dataset.registry.load import load_contacts, load_registry
-    from aqqua_dataset.registry.same_people import same_people
+    from aqqua_dataset.registry.same_people import same_people, standing_for
     from aqqua_dataset.registry.tables import DECISIONS
     from aqqua_dataset.release.author_tables import csv_text
     from aqqua_dataset.workflow import RegistryBroken
@@ -57,8 +58,12 @@ def _suggestions(options: argparse.Namespace, config: Config) -> int:
         raise RegistryBroken(findings)
     contacts, _ = load_contacts(config.registry)
     pairs = list(same_people(registry, {c.person: c.email for c in contacts}))
+    stands = standing_for(registry.people.values(), registry.decisions)
     rows = [
-        (p.first.id, p.other.id, "same" if p.certain else "", "", "", f"same {p.sign}: {_name(p.first)}, {_name(p.other)}")
+        (
+            stands[p.first.id], stands[p.other.id], "same" if p.certain else "", "", "",
+            f"same {p.sign}: {_name(p.first)}, {_name(p.other)}",
+        )
         for p in pairs
     ]  # fmt: skip
     text = csv_text(PersonDecision.model_fields, rows)
@@ -70,7 +75,7 @@ def _suggestions(options: argparse.Namespace, config: Config) -> int:
     return 0
 
 
-def _name(person: Any) -> str:
+def _name(person: "Person") -> str:
     return " ".join(filter(None, (person.given, person.particle, person.family, person.suffix)))
 
 
@@ -114,6 +119,7 @@ def _render(options: argparse.Namespace, config: Config) -> int:
     from aqqua_dataset.release.snapshot import frozen_list, read_snapshot
     from aqqua_dataset.warehouse import Warehouse
 
+    snapshot: Snapshot | None
     try:
         if options.snapshot:
             snapshot = read_snapshot(options.snapshot.read_text(encoding="utf-8"))
@@ -153,9 +159,8 @@ def _invitations(options: argparse.Namespace, config: Config) -> int:
         print(f"{paper}: {sum(i.paper == paper for i in found.invited):,} people")
     if not papers:
         print("no permission in settings.yaml says which paper it invites to (invites_to)")
-    print(
-        f"not invited by their own wish: {found.declined:,}\nin {options.output}, with e-mail addresses: keep it safe"
-    )
+    print(f"not invited by their own wish: {found.declined:,}")
+    print(f"in {options.output}, with e-mail addresses: keep it safe")
     return 0
 
 

@@ -10,18 +10,13 @@ import re
 
 from aqqua_dataset.registry.credit import Paper
 from aqqua_dataset.release.escape import csv_row, latex, latex_comment
-from aqqua_dataset.release.facts import Marked
+from aqqua_dataset.release.facts import Draft, Marked
 from aqqua_dataset.release.people import Author
 from aqqua_dataset.release.snapshot import Snapshot
 
 
 def references_bib(snapshot: Snapshot, label: Marked) -> str:
-    """The dataset first, then every paper once by its DOI in small letters.
-
-    Args:
-        snapshot: the frozen list.
-        label: version and mark; a rehearsal's dataset has no DOI.
-    """
+    """The dataset first, then every paper once by its DOI in small letters."""
     known = {paper.doi.lower(): paper for paper in snapshot.papers}
     papers = (_paper(known[d]) if d in known else _entry("misc", _key(d), _doi(d)) for d in cited(snapshot))
     head = latex_comment(f"{label.mark}References of {label.version}")
@@ -54,9 +49,9 @@ def _dataset(snapshot: Snapshot, label: Marked) -> str:
         "author": " and ".join([*names, _group(work.consortium)]),
         "title": f"{{{latex(label.mark + work.title)}}}",
         "year": str(work.year),
-        "version": latex(label.version),
+        **({} if isinstance(label, Draft) else {"version": latex(label.version)}),
         "publisher": latex(work.publisher),
-        **(_doi(work.doi.lower()) if work.doi and not label.mark else {}),
+        **(_doi(work.doi.lower()) if work.doi else {"url": work.url}),
     }
     return _entry("misc", "aqqua-dataset", fields)
 

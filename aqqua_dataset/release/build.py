@@ -100,6 +100,7 @@ def build_release(
     findings += _credit_findings(collection, request, credited, registry_findings)
     _require(findings)
     snapshot = take_snapshot(collection.registry, credited, request.date)
+    snapshot = snapshot if attribution.grants_licence(facts) else snapshot.without_doi()
     _write_tables(collection, folder, facts, counted, credited, snapshot)
     _write_documents(collection, folder, facts, counted, snapshot)
     _require(_leak_findings(_search(warehouse, folder)))

@@ -76,6 +76,10 @@ class Snapshot(Record):
     after_cut_off: tuple[str, ...]
     inputs: dict[str, str]
 
+    def without_doi(self) -> "Snapshot":
+        """The same list for what may not carry the dataset's DOI: a rehearsal, the internal view."""
+        return self.model_copy(update={"work": self.work.model_copy(update={"doi": None})})
+
     @property
     def hash(self) -> str:
         """SHA-256 of everything in it."""
