@@ -19,9 +19,10 @@ def authors_jats(snapshot: Snapshot, label: Marked, version: Version = "1.3") ->
     """An article of front and back matter only: contributors with ORCID iDs, affiliations with ROR ids, funding."""
     article = ET.Element("article", {"dtd-version": version, "article-type": "data-paper", "xml:lang": "en"})
     front = ET.SubElement(article, "front")
-    # The schema wants a journal; which one is decided with the manuscript.
+    # The schema wants a journal and an ISSN; which one is decided with the manuscript.
     journal = ET.SubElement(front, "journal-meta")
     ET.SubElement(journal, "journal-id", {"journal-id-type": "publisher-id"}).text = "journal-to-be-chosen"
+    ET.SubElement(journal, "issn").text = "0000-0000"
     meta = ET.SubElement(front, "article-meta")
     title = ET.SubElement(ET.SubElement(meta, "title-group"), "article-title")
     title.text = f"{label.mark}{one_line(snapshot.work.title)} ({label.version})"
