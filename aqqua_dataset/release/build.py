@@ -73,7 +73,8 @@ def build_release(
     """
     warehouse, folder = collection.warehouse, release_folder(request)
     with_data = [i for i in collection.registry.contributions if manifest(warehouse, i, "images")]
-    findings = worst_first(gate(collection.registry, with_data, registry_findings, request, now))
+    findings = gate(collection.registry, with_data, registry_findings, request, now)
+    findings = worst_first(findings + _credit_findings(collection, with_data, registry_findings, request))
     if has_errors(findings):
         raise ReleaseRefused(findings)
     if warehouse.exists(f"{folder}/RELEASED.json") and not request.rehearsal:
@@ -97,9 +98,9 @@ def build_release(
 
     facts = _facts(collection, request, folder, parts, {c: n for c, n in images.items() if n})
     credited = credited_images(collection, facts, folder)
-    findings += _credit_findings(collection, request, credited, registry_findings)
-    _require(findings)
     snapshot = take_snapshot(collection.registry, credited, request.date)
+    findings += _as_strict(request, _differs_from_frozen(warehouse, snapshot))
+    _require(findings)
     snapshot = snapshot if attribution.grants_licence(facts) else snapshot.without_doi()
     _write_tables(collection, folder, facts, counted, credited, snapshot)
     _write_documents(collection, folder, facts, counted, snapshot)
@@ -117,25 +118,31 @@ def _require(findings: list[Finding]) -> None:
 
 
 def _credit_findings(
-    collection: Collection, request: ReleaseRequest, credited: dict[str, int], registry_findings: list[Finding]
+    collection: Collection, with_data: list[str], registry_findings: list[Finding], request: ReleaseRequest
 ) -> list[Finding]:
-    """What is undecided about names and credit: errors for a public release, warnings for a rehearsal.
+    """What is undecided about names and credit of the contributions that may be in the release."""
+    registry = collection.registry
+    ids = [i for i in with_data if not withheld_reason(registry, registry.contributions[i], request)]
+    undecided = [f for f in registry_findings if f.severity != "error"]  # errors stop every release anyway
+    found = [*freeze_problems(registry, ids, undecided), *attribution.attribution_problems(registry, ids)]
+    return _as_strict(request, found)
 
-    A frozen list that no longer is what the registry says is undecided too: a paper may have been sent in with it.
-    """
-    registry, warehouse = collection.registry, collection.warehouse
-    found = freeze_problems(registry, credited, registry_findings)
-    found += attribution.attribution_problems(registry, credited)
+
+def _differs_from_frozen(warehouse: Warehouse, snapshot: Snapshot) -> list[Finding]:
+    """Where the list isn't the one that was frozen: a paper may have been sent in with that."""
     try:
         frozen = frozen_list(warehouse)
     except ValueError as error:
-        found.append(Finding("author_list_unreadable", "error", str(error), file=FROZEN))
-    else:
-        message = "differs from the frozen author list; decide, and run: aqqua authors freeze"
-        told = changes(frozen, take_snapshot(registry, credited, request.date)) if frozen else []
-        found += [Finding("author_list_changed", "error", message, file=FROZEN, value=line) for line in told]
+        return [Finding("author_list_unreadable", "error", str(error), file=FROZEN)]
+    message = "the frozen author list says otherwise; decide, and run: aqqua authors freeze"
+    told = changes(frozen, snapshot) if frozen else []
+    return [Finding("author_list_changed", "error", message, file=FROZEN, value=line) for line in told]
+
+
+def _as_strict(request: ReleaseRequest, findings: list[Finding]) -> list[Finding]:
+    """Errors stop a public release; a rehearsal and the internal view only say what is still to be done."""
     strict = request.view == "public" and not request.rehearsal
-    return found if strict else [replace(f, severity="warning") for f in found]
+    return findings if strict else [replace(f, severity="warning") for f in findings]
 
 
 def _leak_findings(leaks: list[str]) -> list[Finding]:

@@ -214,11 +214,10 @@ def anonymous_named(registry: Registry, credited: Iterable[str]) -> Iterator[Fin
     people = identities(registry)
     for name in sorted(credited):
         contribution, given = registry.contributions[name], registry.contributions[name].attribution
-        hidden = {
-            record.family
-            for record in registry.people.values()
-            if record.id in involved(contribution) and people[record.id].consent is Consent.ANONYMOUS
-        }
+        everybody = involved(contribution)
+        hidden = {registry.people[i].family for i in everybody if people[i].consent is Consent.ANONYMOUS}
+        if not hidden:
+            continue
         for key, text in (
             ("id", contribution.id), ("title", contribution.title), ("attribution.text", given.text),
             ("attribution.copyright_notice", given.copyright_notice),
