@@ -147,6 +147,16 @@ def test_decisions_that_contradict_each_other_are_named(folder: Path, rows: tupl
     assert any(words in f.message for f in findings), findings
 
 
+@pytest.mark.parametrize(
+    ("given", "wrong"), [("Ali\u200cReza", False), ("An\u202ena", True), ("1-2", True), ("X", False)]
+)
+def test_a_name_that_cannot_be_printed_is_an_error(folder: Path, given: str, wrong: bool) -> None:
+    path = folder / "people/anna-lindqvist.yaml"
+    path.write_text(path.read_text(encoding="utf-8").replace("given: Anna", f'given: "{given}"'), encoding="utf-8")
+    found = [(f.severity, f.file, f.key) for f in load_registry(folder)[1] if f.rule == "name_invalid"]
+    assert found == ([("error", "people/anna-lindqvist.yaml", "given")] if wrong else [])
+
+
 def test_papers_and_the_core_teams_order_are_checked(folder: Path) -> None:
     head = "doi,kind,title,authors,year,container,volume,pages,publisher\n"
     rows = 'no doi,article,T,"A, B",2020,,,,\n10.1234/a,book,T,"A, B",2020,,,,\n10.1234/A,misc,T,"A, B",x,,,,\n'

@@ -1,5 +1,6 @@
 """Reads and checks what people decided about people and papers: ``people_decisions.csv``, ``papers.csv``, the order."""
 
+import unicodedata
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from aqqua_dataset.registry.models import Settings
 from aqqua_dataset.registry.same_people import bare_orcid, standing_for
 from aqqua_dataset.registry.tables import DECISIONS, PAPERS, load_table, row_finding
 
+# Some scripts need these between letters.
+_JOINERS = "\u200c\u200d"
 _A_PERSON = "expected the id of a person in people/"
 _EXPECTED = {
     "person": _A_PERSON,
@@ -83,6 +86,18 @@ def load_papers(folder: Path) -> tuple[tuple[Paper, ...], list[Finding]]:
         else:
             kept[paper.doi.lower()] = paper
     return tuple(kept.values()), findings
+
+
+def check_names(people: Mapping[str, Person]) -> Iterator[Finding]:
+    """Findings about parts of names that nobody can read, or that a list of authors would print wrongly."""
+    for person in people.values():
+        for key in ("given", "family", "particle", "suffix"):
+            text = getattr(person, key)
+            unseen = [c for c in text or "" if unicodedata.category(c) in ("Cc", "Cf") and c not in _JOINERS]
+            if text and (unseen or not any(map(str.isalpha, text))):
+                message = "expected a name: letters, and no control or invisible characters"
+                shown = text.encode("unicode_escape").decode()
+                yield Finding("name_invalid", "error", message, file=f"people/{person.id}.yaml", key=key, value=shown)
 
 
 def check_policy(settings: Settings, people: Mapping[str, Person]) -> Iterator[Finding]:

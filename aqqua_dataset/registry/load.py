@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 from aqqua_dataset.findings import Finding
 from aqqua_dataset.registry.check import CONTACTS, UNREADABLE, Lines, check_registry, nearest_line
-from aqqua_dataset.registry.decisions import check_policy, load_decisions, load_papers
+from aqqua_dataset.registry.decisions import check_names, check_policy, load_decisions, load_papers
 from aqqua_dataset.registry.labels import load_answers, with_taxonomy
 from aqqua_dataset.registry.models import Contact, Contribution, Institution, Person, Record, Registry, Settings
 
@@ -76,7 +76,7 @@ def load_registry(folder: Path) -> tuple[Registry | None, list[Finding]]:
     labels, wrong = load_answers(folder, people)
     files.findings += wrong
     decisions, wrong = load_decisions(folder, people)
-    files.findings += [*wrong, *check_policy(settings, people)]
+    files.findings += [*wrong, *check_policy(settings, people), *check_names(people)]
     papers, wrong = load_papers(folder)
     files.findings += wrong
     registry = Registry(
