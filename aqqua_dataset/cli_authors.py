@@ -69,7 +69,7 @@ def _suggestions(options: argparse.Namespace, config: Config) -> int:
     text = csv_text(PersonDecision.model_fields, rows)
     if options.output:
         options.output.write_text(text, encoding="utf-8")
-        print(f"{len(pairs):,} pairs in {options.output}; decide each, and add it to {config.registry / DECISIONS}")
+        print(f"pairs to decide: {len(pairs):,}, in {options.output}; add each to {config.registry / DECISIONS}")
     else:
         print(text, end="")
     return 0
@@ -81,7 +81,7 @@ def _name(person: "Person") -> str:
 
 def _freeze(options: argparse.Namespace, config: Config) -> int:
     from aqqua_dataset import workflow
-    from aqqua_dataset.release.snapshot import FROZEN, changes, freeze, frozen_list
+    from aqqua_dataset.release.snapshot import FROZEN, changes, freeze, freeze_problems, frozen_list
     from aqqua_dataset.release.thanks import nearly_equal
 
     collection, findings = workflow.open_collection(config)
@@ -89,6 +89,8 @@ def _freeze(options: argparse.Namespace, config: Config) -> int:
     if images is None:
         return 1
     snapshot = freeze(collection.registry, images, options.cut_off, findings)
+    for finding in freeze_problems(collection.registry, images, findings):
+        print(finding)
     try:
         before = frozen_list(collection.warehouse)
     except ValueError as error:

@@ -201,6 +201,18 @@ def test_published_words_that_name_an_anonymous_owner_stop_the_freeze(key: str, 
     assert snapshot.freeze(registry, {"one": 1, "two": 1}, DAY, []).authors.core
 
 
+@pytest.mark.parametrize(
+    ("title", "severity"),
+    [("Hidden Bay nets", "warning"), ("Nets, Hidden E.", "error"), ("Ed Hidden", "error"), ("Hiddenness", None)],
+)
+def test_a_family_name_in_a_title_may_be_a_word_like_any_other(title: str, severity: str | None) -> None:
+    registry = policies()
+    one = registry.contributions["one"].model_copy(update={"title": title})
+    named = registry.model_copy(update={"contributions": registry.contributions | {"one": one}})
+    found = snapshot.freeze_problems(named, {"one": 1}, [])
+    assert [f.severity for f in found] == ([severity] if severity else [])
+
+
 def test_a_pair_without_a_decision_fails_the_freeze() -> None:
     twice = Finding("person_twice", "warning", "same name as ada-owner", file="people/ada-two.yaml", value="ada-two")
     with pytest.raises(snapshot.FreezeRefused) as refused:

@@ -31,7 +31,7 @@ from aqqua_dataset.findings import Finding
 from aqqua_dataset.images.read import read_image
 from aqqua_dataset.pipeline import Collection, run_contribution
 from aqqua_dataset.progress import ledger
-from aqqua_dataset.registry.models import Attribution, Event, Permission
+from aqqua_dataset.registry.models import Attribution, Consent, Event, Permission
 from aqqua_dataset.release import build as building
 from aqqua_dataset.release import doi, snapshot
 from aqqua_dataset.release.build import Release, build_release
@@ -428,9 +428,9 @@ def test_a_public_release_names_those_who_were_frozen(two: Collection) -> None:
     credited = building.credited_images(two, rehearsed.facts, rehearsed.folder)
     frozen = snapshot.freeze(two.registry, credited, dt.date(2027, 5, 31), [])
     two.warehouse.write_bytes(snapshot.FROZEN, frozen.to_json().encode())
-    hidden = two.registry.people["owner-two"].model_copy(update={"consent": "anonymous"})
-    changed = two.registry.model_copy(update={"people": two.registry.people | {"owner-two": hidden}})
-    with pytest.raises(ReleaseRefused, match="gone: Owner Two") as refused:
+    hidden = two.registry.people["core-member"].model_copy(update={"consent": Consent.ANONYMOUS})
+    changed = two.registry.model_copy(update={"people": two.registry.people | {"core-member": hidden}})
+    with pytest.raises(ReleaseRefused, match="gone: Core Member") as refused:
         build(replace(two, registry=changed), PUBLIC, ON_THE_DAY)
     assert {f.rule for f in refused.value.findings} == {"author_list_changed"}
     assert not two.warehouse.exists("releases/public/v1.0.0/RELEASED.json")

@@ -14,8 +14,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ValidationError
 
-from aqqua_dataset.findings import Finding, Refused
-from aqqua_dataset.registry.credit import Consent, Funding, Paper, Record
+from aqqua_dataset.findings import Finding, Refused, has_errors
+from aqqua_dataset.registry.credit import Consent, Funding, Paper, Person, Record
 from aqqua_dataset.registry.models import Contribution, Registry
 from aqqua_dataset.release.people import AuthorList, author_list, identities, involved
 from aqqua_dataset.warehouse import Warehouse
@@ -189,7 +189,7 @@ def freeze(
             anonymous owner whose name stands in the published words of a contribution.
     """
     findings = freeze_problems(registry, images, registry_findings)
-    if findings:
+    if has_errors(findings):
         raise FreezeRefused(findings)
     return take_snapshot(registry, images, cut_off)
 
@@ -198,7 +198,7 @@ _RECORDS = ("people/", "institutions/", "people_decisions.csv", "papers.csv", "s
 
 
 def freeze_problems(registry: Registry, credited: Iterable[str], registry_findings: Iterable[Finding]) -> list[Finding]:
-    """Everything that has to be decided or put right before the names can be frozen, as errors."""
+    """Everything that has to be decided or put right before the names can be frozen, and warnings to look at."""
     found = []
     for finding in registry_findings:
         if finding.rule == "person_twice":
@@ -210,24 +210,38 @@ def freeze_problems(registry: Registry, credited: Iterable[str], registry_findin
 
 
 def anonymous_named(registry: Registry, credited: Iterable[str]) -> Iterator[Finding]:
-    """Findings for published words that hold the family name of an owner who wants to stay anonymous."""
+    """Findings for published words that name an owner who wants to stay anonymous.
+
+    The family name alone is enough in the words of credit. In a title or id it may be a word like any other (Bay,
+    Long): there it is a warning, and an error with the given name or its initial beside it.
+    """
     people = identities(registry)
     for name in sorted(credited):
         contribution, given = registry.contributions[name], registry.contributions[name].attribution
-        everybody = involved(contribution)
-        hidden = {registry.people[i].family for i in everybody if people[i].consent is Consent.ANONYMOUS}
+        hidden = [registry.people[i] for i in involved(contribution) if people[i].consent is Consent.ANONYMOUS]
         if not hidden:
             continue
-        for key, text in (
-            ("id", contribution.id), ("title", contribution.title), ("attribution.text", given.text),
-            ("attribution.copyright_notice", given.copyright_notice),
-            ("attribution.acknowledgement", given.acknowledgement),
+        for key, text, of_people in (
+            ("id", contribution.id, False), ("title", contribution.title, False),
+            ("attribution.text", given.text, True), ("attribution.copyright_notice", given.copyright_notice, True),
+            ("attribution.acknowledgement", given.acknowledgement, True),
         ):  # fmt: skip
-            words = f" {_words(text or '')} "
-            if any(f" {_words(family)} " in words for family in hidden):
+            words, file = f" {_words(text or '')} ", f"contributions/{name}.yaml"
+            if any(_is_named(person, words, of_people) for person in hidden):
                 message = "an owner who wants to stay anonymous is named here; ask them, and change one of the two"
-                file = f"contributions/{name}.yaml"
                 yield Finding("anonymous_named", "error", message, name, file, key=key)
+            elif any(_is_named(person, words, alone=True) for person in hidden):
+                message = "the family name of an owner who wants to stay anonymous is a word here; does it mean them?"
+                yield Finding("anonymous_perhaps_named", "warning", message, name, file, key=key)
+
+
+def _is_named(person: Person, words: str, alone: bool) -> bool:
+    """Whether the family name is among the words, ``alone`` or else with the given name or an initial beside it."""
+    family, given = _words(person.family), _words(person.given)
+    if alone or not given:
+        return f" {family} " in words
+    forms = {given, given.split()[0], given[0]}
+    return any(f" {form} {family} " in words or f" {family} {form} " in words for form in forms)
 
 
 def _words(text: str) -> str:
