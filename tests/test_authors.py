@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import builders
+import pyarrow as pa
 import pytest
 from lxml import etree
 from markdown_it import MarkdownIt
@@ -38,6 +39,7 @@ from aqqua_dataset.release import invitations, people, snapshot
 from aqqua_dataset.release.authors import render
 from aqqua_dataset.release.facts import Draft
 from aqqua_dataset.release.thanks import nearly_equal, thanks
+from aqqua_dataset.warehouse import Warehouse
 
 LABEL = Draft("author list of 2027-05-31")
 GROUP = "Test Data Provider Consortium"
@@ -520,6 +522,23 @@ def test_from_suggestion_to_frozen_list_to_manuscript(
     with (tmp_path / "warehouse/authors/author_list_snapshot.json").open("a") as stream:
         stream.write(" x")
     assert run(folder, tmp_path, "authors", "render", "--output", str(tmp_path / "paper")) == 1
+
+
+def test_the_freeze_credits_what_the_newest_release_published(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    warehouse = Warehouse(str(tmp_path / "warehouse"))
+    rows = {"contribution_id": ["boknis-ifcb-2021", "gone-2019"], "images_credited": [24, 1]}
+    table = pa.table(rows)
+    warehouse.write_parquet("releases/public/v0.1.0-rehearsal/attribution.parquet", table, table.schema)
+    warehouse.write_bytes("releases/public/v0.1.0-rehearsal/RELEASED.json", b"{}")
+    assert run(folder, tmp_path, "authors", "freeze", "--cut-off", "2027-05-31") == 0
+    assert "gone-2019" in capsys.readouterr().err
+    frozen = snapshot.frozen_list(warehouse)
+    assert frozen is not None
+    assert [(c.id, c.images) for c in frozen.contributions] == [("boknis-ifcb-2021", 24)]
+    assert names(frozen.authors.core) == ["Grace Okafor", "Franz Mühlberg"]
+    assert names(frozen.authors.members) == ["Dmitri Orlov"]
 
 
 def test_without_a_release_the_freeze_says_what_to_do(

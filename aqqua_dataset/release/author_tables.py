@@ -47,7 +47,7 @@ def _row(authors: AuthorList, order: int, role: str, author: Author, label: Mark
 
 def authors_markdown(authors: AuthorList, label: Marked) -> str:
     """The list as people read it, with numbered affiliations."""
-    lines = [f"# {label.mark}Authors of release {label.version}", ""]
+    lines = [f"# {label.mark}Authors, {label.what}", ""]
     for title, people in (
         ("Core team", authors.core), ("Data provider consortium", authors.members),
         ("Acknowledged", authors.acknowledged),
@@ -69,7 +69,7 @@ def _markdown_line(author: Author) -> str:
 
 def acknowledgements_text(snapshot: Snapshot, label: Marked) -> str:
     """People to thank, every wording once with the contributions that ask for it, and the funders in one sentence."""
-    paragraphs = [f"{label.mark}Acknowledgements, {label.version}", acknowledged_people(snapshot)]
+    paragraphs = [f"{label.mark}Acknowledgements, {label.what}", acknowledged_people(snapshot)]
     paragraphs += [f"{t.text}\n[{', '.join(t.contributions)}]" for t in thanks(snapshot)]
     if funding := funding_sentence(snapshot):
         paragraphs.append(f"Funding: {funding}.")

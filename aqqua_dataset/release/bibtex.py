@@ -19,7 +19,7 @@ def references_bib(snapshot: Snapshot, label: Marked) -> str:
     """The dataset first, then every paper once by its DOI in small letters."""
     known = {paper.doi.lower(): paper for paper in snapshot.papers}
     papers = (_paper(known[d]) if d in known else _entry("misc", _key(d), _doi(d)) for d in cited(snapshot))
-    head = latex_comment(f"{label.mark}References of {label.version}")
+    head = latex_comment(f"{label.mark}References, {label.what}")
     return "\n\n".join([head, _dataset(snapshot, label), *papers]) + "\n"
 
 

@@ -18,6 +18,10 @@ class Marked(Protocol):
     def mark(self) -> str:
         """Prefix of titles and texts, or ""."""
 
+    @property
+    def what(self) -> str:
+        """What a title calls it: ``release 1.0.0``."""
+
 
 @dataclass(frozen=True)
 class Draft:
@@ -25,6 +29,11 @@ class Draft:
 
     version: str
     mark: str = ""
+
+    @property
+    def what(self) -> str:
+        """What a title calls it."""
+        return self.version
 
 
 @dataclass(frozen=True)
@@ -58,6 +67,11 @@ class ReleaseFacts:
     def image_count(self) -> int:
         """Images in the release."""
         return sum(self.images.values())
+
+    @property
+    def what(self) -> str:
+        """What a title calls it."""
+        return f"release {self.version}"
 
     @property
     def mark(self) -> str:

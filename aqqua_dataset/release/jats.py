@@ -25,7 +25,7 @@ def authors_jats(snapshot: Snapshot, label: Marked, version: Version = "1.3") ->
     ET.SubElement(journal, "issn").text = "0000-0000"
     meta = ET.SubElement(front, "article-meta")
     title = ET.SubElement(ET.SubElement(meta, "title-group"), "article-title")
-    title.text = f"{label.mark}{one_line(snapshot.work.title)} ({label.version})"
+    title.text = f"{label.mark}{one_line(snapshot.work.title)} ({label.what})"
     group = ET.SubElement(meta, "contrib-group")
     for author in snapshot.authors.core:
         _contrib(group, author)

@@ -82,7 +82,7 @@ def _sections(snapshot: Snapshot, command: str) -> list[str]:
 
 
 def _file(label: Marked, lines: Iterable[str]) -> str:
-    head = latex_comment(f"{label.mark}Rendered from the frozen author list, {label.version}. {_UNICODE}")
+    head = latex_comment(f"{label.mark}{label.what[0].upper()}{label.what[1:]}. {_UNICODE}")
     return "\n".join([head, *lines]) + "\n"
 
 
