@@ -9,7 +9,7 @@ import hashlib
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -27,7 +27,7 @@ from aqqua_dataset.labels import answers, taxonomy
 from aqqua_dataset.quality.stage import Parts, write_quality
 from aqqua_dataset.registry.models import AUTO, Contribution, LabelAnswer, Registry, Settings
 from aqqua_dataset.sources import READERS
-from aqqua_dataset.sources.identify import Fit, fitting
+from aqqua_dataset.sources.identify import fitting, not_recognised
 from aqqua_dataset.sources.rows import load_rows, write_rows
 from aqqua_dataset.transfer.delivery import Delivery
 from aqqua_dataset.warehouse import Warehouse
@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 Stage = Literal["rows", "core", "images", "quality"]
 
 #: Raise a stage's version when its results change for unchanged inputs: it then runs again everywhere.
-VERSIONS: dict[Stage, int] = {"rows": 2, "core": 3, "images": 4, "quality": 1}
+VERSIONS: dict[Stage, int] = {"rows": 3, "core": 3, "images": 5, "quality": 1}
 
 _READ_LATER = {"joins", "folders"}  # they don't change the rows, so a new one needs no second reading
 
@@ -115,7 +115,7 @@ def read_rows(collection: Collection, contribution_id: str) -> StageReport:
         if source.format == AUTO:
             fits = fitting(delivery)
             if len(fits) != 1:
-                return _refused(collection, contribution_id, "rows", _not_one_format(contribution_id, fits))
+                return _refused(collection, contribution_id, "rows", not_recognised(contribution_id, fits))
             source = source.model_copy(update={"format": fits[0].format})
         folder = _fresh_folder(collection, contribution_id, "rows", key)
         findings: list[Finding] = []
@@ -128,16 +128,6 @@ def read_rows(collection: Collection, contribution_id: str) -> StageReport:
         findings.append(Finding("delivery_without_rows", "error", message, contribution_id))
     numbers = {"rows": sum(parts)}
     return _commit(collection, contribution_id, "rows", key, folder, parts, numbers, findings, format=source.format)
-
-
-def _not_one_format(contribution: str, fits: Sequence[Fit]) -> Finding:
-    told = "; ".join(f"{fit.format}: {fit.evidence}" for fit in fits)
-    message = (
-        f"several formats fit: name one of them in source.format ({told})"
-        if fits
-        else f"no format fits: name one of {', '.join(READERS)} in source.format, or look at the delivery"
-    )
-    return Finding("format_not_recognised", "error", message, contribution, key="source.format")
 
 
 @dataclass(frozen=True)
@@ -229,7 +219,7 @@ def pack_each(
     collection: Collection, contributions: Iterable[str], executor: Executor, workers: int,
     progress: Callable[[str], None] = log.info,
 ) -> Iterator[StageReport]:  # fmt: skip
-    """Packs contributions as one stream of parts, so that thousands of small ones share the workers."""
+    """Packs contributions as one stream of shards, so that thousands of small ones share the workers."""
     todo: dict[str, _Packing] = {}
     for contribution in contributions:
         planned = _plan_packing(collection, contribution)
@@ -241,22 +231,31 @@ def pack_each(
             yield _commit_packing(collection, planned)
     name = next(iter(todo), "") if len(todo) == 1 else f"{len(todo):,} contributions"
     clock = Clock(name, sum(sum(p.listed) for p in todo.values()), progress)
-    tasks = (replace(p.task, part=part) for p in list(todo.values()) for part in range(len(p.listed)))
+    tasks = (
+        replace(p.task, shard=shard, parts=parts) for p in list(todo.values()) for shard, parts in enumerate(p.shards)
+    )
     with space.needed():
-        for task, stored in map_chunks(pack.pack_part, tasks, executor, workers, suspects.pack_carefully):
+        for task, stored in map_chunks(pack.pack_shard, tasks, executor, workers, suspects.pack_carefully):
             packing = todo[task.contribution]
-            packing.stored[task.part] = stored
-            clock.count(packing.listed[task.part])
+            packing.stored[task.shard] = stored
+            clock.count(packing.listed[task.shard])
             if len(packing.stored) == len(packing.listed):
                 yield _commit_packing(collection, todo.pop(task.contribution))
 
 
 @dataclass(frozen=True)
 class _Packing:
-    """A contribution being packed: the images listed in each part, and those stored by the parts that are done."""
+    """A contribution being packed.
+
+    Attributes:
+        shards: parts of rows of each shard.
+        listed: images listed for each shard.
+        stored: images stored in the shards that are done.
+    """
 
     key: str
     task: pack.PackTask
+    shards: list[range]
     listed: list[int]
     stored: dict[int, int] = field(default_factory=dict)
 
@@ -267,24 +266,28 @@ def _plan_packing(collection: Collection, contribution_id: str) -> StageReport |
     refusal = intake_refusal(collection.registry, contribution)
     if rows is None or refusal is not None or contribution.source is None:
         return _refused(collection, contribution_id, "images", refusal)
-    key = _key("images", rows["key"], library_versions())
+    key = _key("images", rows["key"], library_versions(), str(pack.PARTS_PER_SHARD))
     if report := _unchanged(collection, contribution_id, "images", key):
         return report
     location = collection.config.delivery_location(contribution.source.location)
     before = manifest(collection.warehouse, contribution_id, "images")
     task = pack.PackTask(
         collection.warehouse.root, collection.warehouse.storage_options, location, contribution_id, rows["folder"],
-        _folder(contribution_id, "images", key), 0,
+        _folder(contribution_id, "images", key), 0, range(0),
         previous=before["folder"] if before else "", version=f"{VERSIONS['images']} {library_versions()}",
         delivery_options=collection.config.storage.deliveries,
     )  # fmt: skip
-    return _Packing(key, task, rows["parts"])
+    shards = pack.shard_parts(len(rows["parts"]), pack.PARTS_PER_SHARD)
+    return _Packing(key, task, shards, [sum(rows["parts"][part] for part in parts) for parts in shards])
 
 
 def _commit_packing(collection: Collection, done: _Packing) -> StageReport:
-    parts = [done.stored[part] for part in range(len(done.listed))]
-    numbers = {"stored": sum(parts), "listed": sum(done.listed)}
-    return _commit(collection, done.task.contribution, "images", done.key, done.task.folder, parts, numbers, [])
+    shards = [done.stored[shard] for shard in range(len(done.shards))]
+    numbers = {"stored": sum(shards), "listed": sum(done.listed)}
+    return _commit(
+        collection, done.task.contribution, "images", done.key, done.task.folder, shards, numbers, [],
+        parts_per_shard=pack.PARTS_PER_SHARD,
+    )  # fmt: skip
 
 
 @space.needed()
@@ -370,7 +373,7 @@ def _refused(collection: Collection, contribution: str, stage: Stage, finding: F
 
 def _commit(
     collection: Collection, contribution: str, stage: Stage, key: str, folder: str,
-    parts: list[int], numbers: dict[str, int], findings: Iterable[Finding], **more: str,
+    parts: list[int], numbers: dict[str, int], findings: Iterable[Finding], **more: str | int,
 ) -> StageReport:  # fmt: skip
     """Makes a stage's new folder the present one, then removes the one it replaces."""
     before = manifest(collection.warehouse, contribution, stage)

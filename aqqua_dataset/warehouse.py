@@ -99,8 +99,18 @@ class Warehouse:
             return []
 
     @contextlib.contextmanager
-    def create(self, path: str) -> Iterator[IO[bytes]]:
-        """A file to write; it appears under its name when the block ends without an error."""
+    def create(self, path: str, digest: "hashlib._Hash | None" = None) -> Iterator[IO[bytes]]:
+        """A file to write; it appears under its name when the block ends without an error.
+
+        Args:
+            path: where.
+            digest: told every byte that is written.
+        """
+        with self._create(path) as stream:
+            yield stream if digest is None else cast("IO[bytes]", _Hashed(stream, digest))
+
+    @contextlib.contextmanager
+    def _create(self, path: str) -> Iterator[IO[bytes]]:
         target = f"{self._base}/{path}"
         if not self.is_local:
             stream = self._fs.open(target, "wb", block_size=UPLOAD_PART)
@@ -211,12 +221,18 @@ class Warehouse:
         except FileNotFoundError:
             return None
 
-    def write_parquet(self, path: str, table: pa.Table | Iterator[pa.RecordBatch], schema: pa.Schema) -> int:
+    def write_parquet(
+        self,
+        path: str,
+        table: pa.Table | Iterator[pa.RecordBatch],
+        schema: pa.Schema,
+        digest: "hashlib._Hash | None" = None,
+    ) -> int:
         """Writes Parquet (zstd, fixed row groups) from a table or a stream of batches; returns rows."""
         batches = table.to_batches() if isinstance(table, pa.Table) else table
         rows = 0
         with (
-            self.create(path) as stream,
+            self.create(path, digest) as stream,
             pq.ParquetWriter(stream, schema, compression="zstd", write_page_checksum=True) as writer,
         ):
             for piece in _regroup(batches, schema):
@@ -304,6 +320,20 @@ class Warehouse:
             while piece := stream.read(1 << 20):
                 digest.update(piece)
         return digest.hexdigest()
+
+
+class _Hashed:
+    """A stream to write to that tells a hash what it is given."""
+
+    def __init__(self, stream: IO[bytes], digest: "hashlib._Hash") -> None:
+        self._stream, self._digest = stream, digest
+
+    def write(self, data: bytes) -> int:
+        self._digest.update(data)
+        return self._stream.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 def is_unfinished(path: str) -> bool:

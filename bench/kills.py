@@ -11,6 +11,7 @@ removed, no file too many.
 
 import argparse
 import contextlib
+import datetime as dt
 import os
 import random
 import shutil
@@ -31,15 +32,16 @@ sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent.par
 import numpy as np
 from builders import collection, contribution
 
-from aqqua_dataset import pipeline, workflow
+from aqqua_dataset import maintenance, pipeline, workflow
 from aqqua_dataset.compute import SerialExecutor
 from aqqua_dataset.demo.draw import encode, organism, write_files
 from aqqua_dataset.demo.ecotaxa import ecotaxa_tsv, net_row
+from aqqua_dataset.images import pack as packing
 from aqqua_dataset.pipeline import Collection
 from aqqua_dataset.sources import rows
 from aqqua_dataset.warehouse import Warehouse
 
-ROWS_PER_PART = 10
+IMAGES_PER_SHARD = 10
 
 
 @contextlib.contextmanager
@@ -118,36 +120,30 @@ def files(folder: Path) -> dict[str, bytes]:
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
-def moment(folder: Path, parts: int) -> str:
+def moment(folder: Path, number: int) -> str:
     """What was being done when the process was killed."""
     if (folder / "contributions/net/images.json").exists():
         return "after the commit"
     shards, indexes = (len(list(folder.rglob(f"shard-*.{ending}"))) for ending in ("tar", "parquet"))
-    if indexes == parts:
+    if indexes == number:
         return "commit"
     return "between shard and index" if shards > indexes else "start" if shards == 0 else "packing"
 
 
 def remove_remains(made: Collection) -> None:
-    """Removes what killed runs left: with the project's gc where it has one, else the files written aside."""
-    try:
-        from aqqua_dataset import maintenance
-    except ImportError:
-        if made.warehouse.is_local:
-            for path in Path(made.warehouse.root).rglob(".unfinished-*"):
-                path.unlink()
-    else:
-        maintenance.gc(made, older_than=0)
+    """Removes what killed runs left; raises AssertionError where an orphan remains."""
+    maintenance.gc(made, older_than=dt.timedelta(0))
+    assert maintenance.orphans(made) == []
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--store", choices=["local", "s3"], default="local")
-    parser.add_argument("--images", type=int, default=80, help="ten to a part")
+    parser.add_argument("--images", type=int, default=80, help="ten to a shard")
     parser.add_argument("--seed", type=int, default=20261121)
     options = parser.parse_args()
-    rows.ROWS_PER_PART = ROWS_PER_PART
+    rows.ROWS_PER_PART, packing.PARTS_PER_SHARD = IMAGES_PER_SHARD // 2, 2
     draw = random.Random(options.seed)
     with tempfile.TemporaryDirectory() as base, contextlib.ExitStack() as opened:
         folder, store = Path(base), Path(base, "store")
@@ -179,7 +175,7 @@ def main() -> int:
             time.sleep(1.1 if options.store == "s3" else 0)
             while kills < options.kills and not in_child(pack, plain, root, draw.uniform(0, length)):
                 kills += 1
-                at[moment(here, options.images // ROWS_PER_PART)] += 1
+                at[moment(here, options.images // IMAGES_PER_SHARD)] += 1
                 print(f"{options.store}: {kills} kills, {walks} walks, {dict(at)}", file=sys.stderr)
             in_child(finish, plain, root)
             walks += 1

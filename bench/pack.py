@@ -2,9 +2,10 @@
 
     python bench/pack.py [--images 20000] [--rounds 3] [--peers PYTHON] [--real FOLDER]
 
-``floor`` reads each file and decodes it by the decoder chosen for its format, no more. ``pass`` is ``pack_part``:
+``floor`` reads each file and decodes it by the decoder chosen for its format, no more. ``pass`` is ``pack_shard``:
 read, checked, decoded, measured, fingerprinted, stored with its index. ``encoder`` turns raw regions into PNG, nothing
-else. Peers run in an environment of their own (bench/README.md) on the same files. Ways are interleaved; every number
+else. Peers run in an environment of their own (bench/README.md) on the same files; ``running`` is without the workers
+and imports they start with. Ways are interleaved; every number
 is the median of its rounds per second of processor time, but for the workers, where it is the clock on the wall.
 """
 
@@ -23,20 +24,27 @@ import uuid
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "bench")]
 
 import generated
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 
 from aqqua_dataset.images import container
 from aqqua_dataset.images.decode import BadImage, decode
-from aqqua_dataset.images.pack import PackTask, pack_part
-from aqqua_dataset.sources.rows import part_path
+from aqqua_dataset.images.inspect import inspect_file
+from aqqua_dataset.images.pack import PackTask, pack_shard
+from aqqua_dataset.registry.models import Source
+from aqqua_dataset.sources import reader
+from aqqua_dataset.sources.rows import ids_path, part_path
+from aqqua_dataset.transfer.delivery import Delivery
 from aqqua_dataset.warehouse import Warehouse
 
+T = TypeVar("T")
 PLACE = ("aqqua_offset", "aqqua_length", "aqqua_x", "aqqua_y", "aqqua_width", "aqqua_height")
 PEERS = ("img2dataset-tar", "img2dataset-decode", "usual")
 
@@ -82,16 +90,19 @@ def measure(folder: Path, options: argparse.Namespace) -> None:
         "jpeg": [p for p in paths if p.suffix == ".jpg"],
     }
     if options.real:
-        sets["real"] = real_images(Path(options.real))
+        sets |= real_images(Path(options.real))
     ways: dict[str, tuple[int, Callable[[], object]]] = {}
     for name, chosen in sets.items():
-        delivery = chosen[0].parent if name != "real" else Path(options.real)
+        delivery = Path(options.real) if name.startswith("real") else chosen[0].parent
         rows(folder / "wh", name, [str(p.relative_to(delivery)) for p in chosen])
         ways[f"floor {name}"] = len(chosen), lambda chosen=chosen: [floor(p) for p in chosen]
         ways[f"pass {name}"] = len(chosen), lambda name=name, d=delivery: pack(folder / "wh", name, 0, d)
-    regions = raw(folder, len(paths) // 2)
-    ways["encoder raw"] = len(regions), lambda: [container.encode_png_array(r) for r in regions]
-    ways["pass raw"] = len(regions), lambda: pack(folder / "wh", "raw", 0, folder / "raw")
+    raws = {"raw": (raw(folder, len(paths) // 2), folder / "raw")}
+    if options.real:
+        raws["real raw"] = real_raw(folder, Path(options.real) / "ifcb"), Path(options.real) / "ifcb"
+    for name, (regions, delivery) in raws.items():
+        ways[f"encoder {name}"] = len(regions), lambda r=regions: [container.encode_png_array(one) for one in r]
+        ways[f"pass {name}"] = len(regions), lambda name=name, d=delivery: pack(folder / "wh", name, 0, d)
     halves = [paths[::2], paths[1::2]]
     for i, half in enumerate(halves):
         rows(folder / "wh", f"half{i}", [p.name for p in half])
@@ -125,15 +136,19 @@ def report(ways: dict[str, tuple[int, Callable[[], object]]], rounds: int, folde
             start = clock()
             done = run()
             seconds = clock() - start
-            if name in PEERS:  # they say what their work alone took, without starting Python
-                seconds = json.loads(done.stdout.splitlines()[-1])["seconds"]  # type: ignore[attr-defined]
+            if name in PEERS:
+                told = json.loads(done.stdout.splitlines()[-1])  # type: ignore[attr-defined]
+                seconds = told["seconds"]
+                taken.setdefault(f"{name} running", []).append(seconds - told["starting"])
             taken[name].append(seconds)
+    ways |= {f"{peer} running": ways[peer] for peer in PEERS if peer in ways}
     rates = {name: ways[name][0] / statistics.median(seconds) for name, seconds in taken.items()}
     for name, rate in rates.items():
         print(f"{name:22}{ways[name][0]:8,} images {rate:9,.0f}/s")
-    pairs = [(f"pass {n}", f"floor {n}") for n in ("all", "png", "jpeg", "real") if f"pass {n}" in rates]
-    pairs += [("pass raw", "encoder raw"), ("workers 2", "workers 1"), ("pass all", "tar + sha256sum")]
-    pairs += [("pass all", peer) for peer in PEERS if peer in rates]
+    bounds = [name for name in rates if name.startswith(("floor ", "encoder "))]
+    pairs = [("pass " + name.partition(" ")[2], name) for name in bounds]
+    pairs += [("workers 2", "workers 1"), ("pass all", "tar + sha256sum")]
+    pairs += [("pass all", name) for name in rates if name.startswith(PEERS)]
     for ours, theirs in pairs:
         each = statistics.median(
             (ways[ours][0] / a) / (ways[theirs][0] / b) for a, b in zip(taken[ours], taken[theirs], strict=True)
@@ -179,7 +194,10 @@ def warm(_: int) -> None:
 def pack(warehouse: Path, name: str, part: int, delivery: Path | None = None) -> int:
     """Packs a part anew."""
     folder = f"out-{name}-{uuid.uuid4().hex}"
-    return pack_part(PackTask(str(warehouse), (), str(delivery or Path.cwd()), "bench", f"rows-{name}", folder, part))
+    task = PackTask(
+        str(warehouse), {}, str(delivery or Path.cwd()), "bench", f"rows-{name}", folder, part, range(part, part + 1)
+    )
+    return pack_shard(task)
 
 
 def rows(warehouse: Path, name: str, paths: list[str], places: list[dict[str, int]] | None = None) -> None:
@@ -208,7 +226,7 @@ def rows(warehouse: Path, name: str, paths: list[str], places: list[dict[str, in
             "reason": pa.array(empty, pa.string()),
         }
     )
-    store.write_parquet(f"rows-{name}/ids.parquet", ids, ids.schema)
+    store.write_parquet(ids_path(f"rows-{name}", 0), ids, ids.schema)
 
 
 def raw(folder: Path, number: int) -> list[np.ndarray]:
@@ -229,10 +247,46 @@ def raw(folder: Path, number: int) -> list[np.ndarray]:
     return regions
 
 
-def real_images(folder: Path) -> list[Path]:
-    """Real images of one object each, of the formats vignettes come in."""
-    found = (p for p in sorted(folder.rglob("*")) if p.suffix.lower() in (".png", ".jpg", ".jpeg"))
-    return [p for p in found if 0 < p.stat().st_size < 200_000]
+def real_images(folder: Path) -> dict[str, list[Path]]:
+    """Real images of one object each by kind of delivery, taken again and again until there are a thousand."""
+    found: dict[str, list[Path]] = {}
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in (".png", ".jpg", ".jpeg", ".tif") and usable(path):
+            found.setdefault(f"real {path.relative_to(folder).parts[0]}", []).append(path)
+    return {name: again(paths) for name, paths in found.items()}
+
+
+def usable(path: Path) -> bool:
+    """Whether the pass stores the image, so that it isn't faster than the floor by refusing early."""
+    try:
+        return bool(inspect_file(path.read_bytes()).data)
+    except BadImage:
+        return False
+
+
+def real_raw(folder: Path, real: Path) -> list[np.ndarray]:
+    """The regions of real IFCB bins, taken again and again until there are a thousand."""
+    with Delivery(str(real)) as delivery:
+        found = pd.concat(reader("ifcb").read(delivery, Source(format="ifcb", location=str(real)), lambda _: None))
+        there = found["aqqua_path"].map(lambda path: isinstance(path, str) and (real / path).exists())
+        found = found[there & found["aqqua_offset"].notna()]
+        places = [
+            {k: int(row[k]) for k in PLACE if pd.notna(row[k])} | {"path": row["aqqua_path"]}
+            for _, row in found.iterrows()
+        ]
+        regions = []
+        for place in places:
+            height, width = place["aqqua_height"], place["aqqua_width"]
+            data = delivery.read_range(place["path"], place["aqqua_offset"], width * height)
+            regions.append(np.frombuffer(data, np.uint8).reshape(height, width))
+    places = again(places)
+    rows(folder / "wh", "real raw", [p["path"] for p in places], places)
+    return again(regions)
+
+
+def again(things: list[T]) -> list[T]:
+    """The same list over and over until it has a thousand entries."""
+    return things * -(-1_000 // len(things))
 
 
 if __name__ == "__main__":

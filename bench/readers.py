@@ -88,8 +88,8 @@ def measure(name: str, folder: str, what: str) -> dict[str, float]:
             with Delivery(folder) as delivery:
                 parts = rows.write_rows(warehouse, "rows", delivery, source, "bench", lambda _: None)
             started = time.perf_counter()
-            for part in range(len(parts)):
-                pack.pack_part(pack.PackTask(scratch, (), folder, "bench", "rows", "images", part))
+            for shard, inside in enumerate(pack.shard_parts(len(parts), pack.PARTS_PER_SHARD)):
+                pack.pack_shard(pack.PackTask(scratch, {}, folder, "bench", "rows", "images", shard, inside))
             found["pack"] = time.perf_counter() - started
     return found
 

@@ -20,15 +20,15 @@ def look(delivery: Delivery, sheets: pack.Sheets, at: pack.Locator) -> PackedIma
     return pack.look_at(delivery, sheets, at)
 
 
-pack_part_as_it_is = pack.pack_part  # a test puts another one in its place
+pack_shard_as_it_is = pack.pack_shard  # a test puts another one in its place
 
 
-def pack_part(task: pack.PackTask) -> int:
+def pack_shard(task: pack.PackTask) -> int:
     """The product's task with the broken decoder and less patience."""
     pack.IMAGE_SECONDS = SECONDS
-    return pack_part_as_it_is(task, look)
+    return pack_shard_as_it_is(task, look)
 
 
 def pack_carefully(task: pack.PackTask) -> int:
     """The product's last resort with the same decoder."""
-    return pack_part_as_it_is(replace(task, crashing=suspects.find(task, look, SECONDS)), look)
+    return pack_shard_as_it_is(replace(task, crashing=suspects.find(task, look, SECONDS)), look)

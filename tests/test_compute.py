@@ -143,7 +143,7 @@ def test_only_the_image_that_crashes_or_hangs_a_decoder_is_lost(
     hostile_delivery: Collection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = hostile_delivery
-    monkeypatch.setattr(pack, "pack_part", hostile.pack_part)  # how workers get it: by reference
+    monkeypatch.setattr(pack, "pack_shard", hostile.pack_shard)  # how workers get it: by reference
     monkeypatch.setattr(suspects, "pack_carefully", hostile.pack_carefully)
     with LocalPool(1) as pool:
         reports = pipeline.run_contribution(made, "net", pool, 1, lambda _: None)
@@ -260,8 +260,8 @@ def pack_net(made: Collection, executor: str = "serial") -> None:
         assert pipeline.pack_images(made, "net", workers, count, lambda _: None).outcome == "done"
 
 
-def test_a_changed_image_packs_only_its_own_part_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rows, "ROWS_PER_PART", 10)
+def test_a_changed_image_packs_only_its_own_shard_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "ROWS_PER_PART", 2)
     deliver(tmp_path / "net", 5, 40, "n")
     made = collection(tmp_path, contribution("net", tmp_path / "net"))
     pack_net(made)
@@ -277,7 +277,7 @@ def test_a_changed_image_packs_only_its_own_part_again(tmp_path: Path, monkeypat
     assert files == {p.relative_to(other): p.read_bytes() for p in other.rglob("*") if p.is_file()}
 
 
-def test_a_part_of_another_version_is_packed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_shard_of_another_version_is_packed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     deliver(tmp_path / "net", 5, 4, "n")
     made = collection(tmp_path, contribution("net", tmp_path / "net"))
     pack_net(made)

@@ -291,9 +291,9 @@ from pathlib import Path
 from builders import collection, contribution
 from aqqua_dataset import pipeline
 from aqqua_dataset.compute import open_executor
-from aqqua_dataset.images import shards
+from aqqua_dataset.images import pack, shards
 from aqqua_dataset.sources import rows
-rows.ROWS_PER_PART = 25
+rows.ROWS_PER_PART, pack.PARTS_PER_SHARD = 13, 2
 left, add = {images}, shards.ShardWriter.add
 def add_or_die(self, *image):
     global left
@@ -317,7 +317,7 @@ def test_a_run_killed_while_packing_resumes_to_the_same_bytes(tmp_path: Path) ->
         return subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, cwd=ROOT).returncode
 
     assert pack(whole, 0) == 0
-    for dies_at in (10, 37, 90):  # images added by that run; finished parts are not packed again
+    for dies_at in (10, 37, 90):  # images added by that run; finished shards are not packed again
         assert pack(killed, dies_at) == -signal.SIGKILL
         assert not (killed / "warehouse/contributions/one/images.json").exists()
     assert pack(killed, 0) == 0

@@ -13,6 +13,7 @@ from test_release import deliver
 
 from aqqua_dataset import pipeline
 from aqqua_dataset.compute import open_executor
+from aqqua_dataset.images import pack as packing
 from aqqua_dataset.pipeline import Collection
 from aqqua_dataset.sources import rows
 from aqqua_dataset.space import NoSpace
@@ -35,10 +36,10 @@ def mount(*arguments: str) -> bool:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 256 KiB."""
+    """A disk of 512 KiB."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    if os.geteuid() != 0 or not mount("-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)):
+    if os.geteuid() != 0 or not mount("-t", "tmpfs", "-o", "size=512k", "tmpfs", str(disk)):
         pytest.skip("a small disk can only be mounted by root, where mounting is allowed")
     yield disk
     subprocess.run(["umount", "-l", str(disk)], check=True)
@@ -59,7 +60,8 @@ def files(made: Collection) -> dict[str, bytes]:
 def test_a_full_disk_is_said_and_packing_goes_on_when_there_is_space(
     small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, executor: str
 ) -> None:
-    monkeypatch.setattr(rows, "ROWS_PER_PART", 20)
+    monkeypatch.setattr(rows, "ROWS_PER_PART", 10)
+    monkeypatch.setattr(packing, "PARTS_PER_SHARD", 2)
     deliver(tmp_path / "net", 7, 160, "n")
     plain = collection(tmp_path, contribution("net", tmp_path / "net"))
     assert pack(plain, "serial") == "done"

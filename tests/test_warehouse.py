@@ -279,7 +279,7 @@ def test_gc_leaves_a_folder_that_was_committed_after_it_was_listed(
     told = manifest(made.warehouse, "one", "images")
     assert told is not None
     made.warehouse.remove("contributions/one/images.json")
-    assert len(maintenance.orphans(made)) == 3
+    assert len(maintenance.orphans(made)) == 5
     listed = maintenance._orphans(made.warehouse)
     monkeypatch.setattr(maintenance, "_orphans", lambda _: listed)
     made.warehouse.write_json("contributions/one/images.json", told)

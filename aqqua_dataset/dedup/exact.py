@@ -8,6 +8,7 @@ one by contribution and image id: it doesn't depend on the order in which contri
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import duckdb
 
@@ -18,25 +19,33 @@ from aqqua_dataset.pipeline import Collection, core_path, manifest, quality_path
 TABLE = "dedup/duplicates.parquet"
 
 
-def usable_images(collection: Collection, contributions: Sequence[str]) -> list[tuple[str, str, str]]:
-    """URLs of (core part, quality part, shard index) of the contributions that have all of them."""
-    parts = []
+class Tables(NamedTuple):
+    """URLs of the parts of ``core`` and ``quality`` and of the shard indexes of some contributions."""
+
+    core: list[str]
+    quality: list[str]
+    shards: list[str]
+
+
+def usable_images(collection: Collection, contributions: Sequence[str]) -> Tables:
+    """The tables of the contributions that have all three."""
+    found = Tables([], [], [])
     for contribution in contributions:
         core = manifest(collection.warehouse, contribution, "core")
         quality = manifest(collection.warehouse, contribution, "quality")
         images = manifest(collection.warehouse, contribution, "images")
         if core is None or quality is None or images is None:
             continue
-        for part in range(min(len(core["parts"]), len(images["parts"]))):
-            url = collection.warehouse.url
-            three = core_path(core["folder"], part), quality_path(quality["folder"], part)
-            parts.append((url(three[0]), url(three[1]), url(index_path(images["folder"], part))))
-    return parts
+        url = collection.warehouse.url
+        found.core.extend(url(core_path(core["folder"], part)) for part in range(len(core["parts"])))
+        found.quality.extend(url(quality_path(quality["folder"], part)) for part in range(len(quality["parts"])))
+        found.shards.extend(url(index_path(images["folder"], shard)) for shard in range(len(images["parts"])))
+    return found
 
 
-def create_images_view(connection: duckdb.DuckDBPyConnection, parts: Sequence[tuple[str, str, str]]) -> None:
+def create_images_view(connection: duckdb.DuckDBPyConnection, tables: Tables) -> None:
     """Makes ``usable``: one row per image that has core metadata and a place in a shard."""
-    if not parts:
+    if not all(tables):
         connection.execute(
             "create temp table usable as select '' as image_id, '' as contribution_id, '' as instrument_id,"
             " '' as source_object_id, 0 as source_image_rank, '' as image_variant, '' as label_verbatim,"
@@ -44,15 +53,14 @@ def create_images_view(connection: duckdb.DuckDBPyConnection, parts: Sequence[tu
             " '' as pixel_hash limit 0"
         )
         return
-    core, quality, index = ([part[side] for part in parts] for side in (0, 1, 2))
     # A view can't hold parameters, and paths come from ids that are checked slugs.
     connection.execute(
         f"""create temp view usable as
         select image_id, contribution_id, instrument_id, source_object_id, source_image_rank, image_variant,
                label_verbatim, label_status, quality.qc_level,
                list_contains(quality.qc_flags, 'PIXEL_UNIT_INFERRED') as unit_unconfirmed, delivered_sha256, pixel_hash
-        from read_parquet({core!r}) as core join read_parquet({quality!r}) as quality using (image_id)
-             join read_parquet({index!r}) as shards using (image_id)"""
+        from read_parquet({tables.core!r}) as core join read_parquet({tables.quality!r}) as quality using (image_id)
+             join read_parquet({tables.shards!r}) as shards using (image_id)"""
     )
 
 

@@ -1,11 +1,14 @@
 """What can be said of an image's content from its decoded pixels, for the tests of whole contributions."""
 
+import math
 from typing import Any, NamedTuple, cast
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 import xxhash
+
+from aqqua_dataset.images import kernels
 
 #: Height of the footer that EcoTaxa burns into a UVP6 vignette, and a width that its scale bar always reaches.
 FOOTER_ROWS, FOOTER_COLUMNS = 31, 40
@@ -36,15 +39,19 @@ def greys(pixels: npt.NDArray[Any], grey: npt.NDArray[np.uint8] | None = None) -
         grey: the same as grey where the channels alone don't tell how.
     """
     values = _as_grey(pixels) if grey is None else grey
-    scale = 1.0 if values.dtype == np.uint8 else 255 / ((1 << max(1, int(values.max()).bit_length())) - 1)
-    mean, std = cv2.meanStdDev(values)
-    shown = values if scale == 1.0 and values.dtype == np.uint8 else cv2.convertScaleAbs(values, alpha=scale)
-    border = np.concatenate((shown[0], shown[-1], shown[:, 0], shown[:, -1]))
-    background = int(np.searchsorted(np.bincount(border, minlength=256).cumsum(), border.size // 2, "right"))
-    # Rounded to what is the same on every processor.
-    brightness, spread = round(mean.item(0) * scale, 4), round(std.item(0) * scale, 4)
+    if values.dtype == np.uint8:
+        shown, scale = values, 1.0
+        total, squares, background = kernels.sums(shown)
+    else:
+        scale = 255 / ((1 << max(1, int(values.max()).bit_length())) - 1)
+        total, squares = int(values.sum()), int(np.square(values, dtype=np.uint64).sum())
+        shown = cast("npt.NDArray[np.uint8]", cv2.convertScaleAbs(values, alpha=scale))
+        background = kernels.sums(shown)[2]
+    # The variance is exact before its root is taken; rounded to what is the same on every processor.
+    mean, std = total / values.size, math.sqrt(values.size * squares - total * total) / values.size
+    brightness = round(mean * scale, 4)
     polarity = "dark_on_light" if brightness <= background else "light_on_dark"
-    return Greys(brightness, spread, background, polarity, cast("npt.NDArray[np.uint8]", shown))
+    return Greys(brightness, round(std * scale, 4), background, polarity, shown)
 
 
 def _as_grey(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -73,7 +80,7 @@ def footer_hash(pixels: npt.NDArray[Any]) -> str | None:
     """Hash of the bottom left corner, where a scale bar would be; None where it is uniform or the image too small."""
     if pixels.shape[0] <= FOOTER_ROWS or pixels.shape[1] < FOOTER_COLUMNS:
         return None
-    corner = np.ascontiguousarray(pixels[-FOOTER_ROWS:, :FOOTER_COLUMNS])
-    if (corner == corner.flat[0]).all():
+    corner = pixels[-FOOTER_ROWS:, :FOOTER_COLUMNS]
+    if kernels.is_uniform(corner) if corner.ndim == 2 else (corner == corner.flat[0]).all():
         return None
-    return xxhash.xxh3_64_hexdigest(corner.data)
+    return xxhash.xxh3_64_hexdigest(np.ascontiguousarray(corner).data)

@@ -10,12 +10,11 @@ the same on every processor: the cosines are rounded to 1/4096 and all sums stay
 """
 
 from collections.abc import Sequence
-from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
+from aqqua_dataset.images import kernels
 from aqqua_dataset.images.content import Greys
 
 #: Grey levels (of 255) from the background from which on a pixel belongs to the object.
@@ -27,27 +26,7 @@ _COSINES = np.round(4096 * np.cos(np.pi * _STEP / (2 * _SIDE)))
 
 def thumbnail(greys: Greys) -> bytes:
     """The object on a square of 32 x 32 pixels, background 0; 1,024 bytes for ``near_hashes``."""
-    difference = cv2.absdiff(_halved(greys.pixels, _LARGE), float(greys.background))  # type: ignore[call-overload]
-    _, mask = cv2.threshold(difference, TRIM - 1, 255, cv2.THRESH_BINARY)
-    x, y, width, height = cv2.boundingRect(mask)
-    object_ = difference[y : y + height, x : x + width] if width and height else difference
-    object_ = _halved(object_, 2 * _SIDE)
-    longest = max(object_.shape)
-    height, width = (max(1, side * _SIDE // longest) for side in object_.shape)
-    square = np.zeros((_SIDE, _SIDE), np.uint8)
-    top, left = (_SIDE - height) // 2, (_SIDE - width) // 2
-    square[top : top + height, left : left + width] = cv2.resize(
-        object_, (width, height), interpolation=cv2.INTER_LINEAR_EXACT
-    )
-    return square.tobytes()
-
-
-def _halved(pixels: npt.NDArray[Any], side: int) -> npt.NDArray[Any]:
-    """Halved until the longer side is below ``side``."""
-    while max(pixels.shape) >= side and min(pixels.shape) >= 2:
-        height, width = pixels.shape[0] // 2, pixels.shape[1] // 2
-        pixels = cv2.resize(pixels[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA)
-    return pixels
+    return kernels.thumbnail(greys.pixels, greys.background, TRIM, _SIDE, _LARGE).tobytes()
 
 
 def near_hashes(thumbnails: Sequence[bytes]) -> list[str]:

@@ -1,14 +1,14 @@
-"""The one pass over a part's images: read, verify, fingerprint, store; one part gives one shard.
+"""The one pass over a shard's images: read, verify, fingerprint, store; some consecutive parts of rows give one shard.
 
-A part's index is written last and is its commit: a killed run starts again at the first part without
-one and ends with the same bytes.
+A shard's index is written last and is its commit: a killed run starts again at the first shard without
+one and ends with the same bytes. Rows are loaded part by part, so memory doesn't grow with their number.
 """
 
 import base64
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import pandas as pd
 import pyarrow as pa
@@ -37,17 +37,22 @@ _COLUMNS = [
 ]  # fmt: skip
 
 
+#: 100,000 images, some 1.1 GB: large enough for a store, small enough to pack again when one image has changed.
+PARTS_PER_SHARD = 5
+
 #: A worker process that needs longer for one image is ended: hundreds of times what the largest permitted image needs.
 IMAGE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class PackTask:
-    """One part to pack; small enough to travel to any worker.
+    """One shard to pack; small enough to travel to any worker.
 
     Attributes:
-        previous: folder of the images packed before, from which unchanged parts are taken over; "" if none.
-        version: versions of the stage and its libraries; a part packed by others is never taken over.
+        shard: its number.
+        parts: numbers of the parts of rows whose images it holds, in this order.
+        previous: folder of the images packed before, from which unchanged shards are taken over; "" if none.
+        version: versions of the stage and its libraries; a shard packed by others is never taken over.
         crashing: images that end the process that decodes them, by id, with what happened.
     """
 
@@ -57,101 +62,142 @@ class PackTask:
     contribution: str
     rows_folder: str
     folder: str
-    part: int
+    shard: int
+    parts: range
     previous: str = ""
     version: str = ""
     crashing: tuple[tuple[str, str], ...] = ()
     delivery_options: dict[str, Any] = field(default_factory=dict, hash=False)
 
 
-def index_path(folder: str, part: int) -> str:
-    """Warehouse path of a part's shard index."""
-    return f"{folder}/shard-{part:05d}.parquet"
+def shard_parts(parts: int, parts_per_shard: int) -> list[range]:
+    """Numbers of the parts of rows that each shard holds, for a contribution of ``parts`` parts."""
+    return [range(first, min(first + parts_per_shard, parts)) for first in range(0, parts, parts_per_shard)]
 
 
-def shard_path(folder: str, part: int) -> str:
-    """Warehouse path of a part's shard."""
-    return f"{folder}/shard-{part:05d}.tar"
+def index_path(folder: str, shard: int) -> str:
+    """Warehouse path of a shard's index."""
+    return f"{folder}/shard-{shard:05d}.parquet"
 
 
-def rejected_path(folder: str, part: int) -> str:
-    """Warehouse path of the images of a part that can't be used."""
-    return f"{folder}/rejected-{part:05d}.parquet"
+def shard_path(folder: str, shard: int) -> str:
+    """Warehouse path of a shard."""
+    return f"{folder}/shard-{shard:05d}.tar"
+
+
+def rejected_path(folder: str, shard: int) -> str:
+    """Warehouse path of the images of a shard's rows that can't be used."""
+    return f"{folder}/rejected-{shard:05d}.parquet"
+
+
+def digest_path(folder: str, shard: int) -> str:
+    """Warehouse path of a shard's SHA-256, in the form that ``sha256sum -c`` reads."""
+    return f"{shard_path(folder, shard)}.sha256"
 
 
 def content_path(folder: str, content: str) -> str:
-    """Warehouse path of the note that says which part of a folder holds this content."""
+    """Warehouse path of the note that says which shard of a folder holds this content."""
     return f"{folder}/content/{content}.json"
 
 
-def load_task_rows(task: PackTask) -> pd.DataFrame:
-    """The rows whose images are to be packed, in their order."""
-    rows = load_rows(Warehouse(task.warehouse, task.storage_options), task.rows_folder, task.part, _COLUMNS)
-    return rows[rows["aqqua_reject"].isna()]
+def stored_digest(warehouse: Warehouse, folder: str, shard: int) -> str | None:
+    """SHA-256 of a shard as it was when a release first took it over, or None before that."""
+    if not warehouse.exists(path := digest_path(folder, shard)):
+        return None
+    with warehouse.open(path) as stream:
+        return stream.read().decode("ascii").partition(" ")[0]
 
 
-def pack_part(task: PackTask, look: "Look | None" = None) -> int:
-    """Packs one part unless that was done before; returns the images stored.
+def shard_digest(warehouse: Warehouse, folder: str, shard: int) -> str:
+    """SHA-256 of a shard, made once and kept beside it: packing has no time for it, and no release reads it again."""
+    digest = stored_digest(warehouse, folder, shard)
+    if digest is None:
+        digest = warehouse.sha256(shard_path(folder, shard))
+        _keep_digest(warehouse, folder, shard, digest)
+    return digest
+
+
+def _keep_digest(warehouse: Warehouse, folder: str, shard: int, digest: str) -> None:
+    name = shard_path(folder, shard).rpartition("/")[2]
+    warehouse.write_bytes(digest_path(folder, shard), f"{digest}  {name}\n".encode())
+
+
+def load_task_rows(task: PackTask) -> Iterator[pd.DataFrame]:
+    """The rows whose images are to be packed, in their order, part by part."""
+    warehouse = Warehouse(task.warehouse, task.storage_options)
+    for part in task.parts:
+        rows = load_rows(warehouse, task.rows_folder, part, _COLUMNS)
+        yield rows[rows["aqqua_reject"].isna()]
+
+
+def pack_shard(task: PackTask, look: "Look | None" = None) -> int:
+    """Packs one shard unless that was done before; returns the images stored.
 
     Args:
-        task: the part.
+        task: the shard.
         look: how an image is found and inspected; ``look_at`` unless a test gives another one.
 
     Raises:
         OSError: the warehouse or the delivery as a whole can't be reached.
     """
     warehouse = Warehouse(task.warehouse, task.storage_options)
-    if warehouse.exists(index_path(task.folder, task.part)):
-        return int(warehouse.read_parquet(index_path(task.folder, task.part), ["offset"]).num_rows)
-    rows = load_task_rows(task)
+    if warehouse.exists(index_path(task.folder, task.shard)):
+        return int(warehouse.read_parquet(index_path(task.folder, task.shard), ["offset"]).num_rows)
     with Delivery(task.delivery, task.delivery_options) as delivery:
-        content = _content(task, delivery, rows)
+        content = _content(task, delivery)
         stored = _take_over(warehouse, task, content)
         if stored is None:
-            stored = _pack(warehouse, task, delivery, rows, look or look_at)
-        warehouse.write_json(content_path(task.folder, content), task.part)
-    warehouse.write_parquet(index_path(task.folder, task.part), stored, schema.arrow("shard_index"))
+            stored = _pack(warehouse, task, delivery, look or look_at)
+        warehouse.write_json(content_path(task.folder, content), task.shard)
+    warehouse.write_parquet(index_path(task.folder, task.shard), stored, schema.arrow("shard_index"))
     return int(stored.num_rows)
 
 
-def _content(task: PackTask, delivery: Delivery, rows: pd.DataFrame) -> str:
-    """SHA-256 of all that a part's files depend on: code, rows, and size and time of the delivered files."""
+def _content(task: PackTask, delivery: Delivery) -> str:
+    """SHA-256 of all that a shard's files depend on: code, rows, and size and time of the delivered files."""
     digest = hashlib.sha256(f"{task.version} {task.contribution}\n{dict(task.crashing)}\n".encode())
-    for column in [*_COLUMNS, "aqqua_image_id"]:
-        digest.update(rows[column].to_csv(header=False, index=False).encode())
-    for path in rows["aqqua_path"].dropna().unique():
-        digest.update(f"{delivery.stamp(path)}\n".encode())
+    for rows in load_task_rows(task):
+        for column in [*_COLUMNS, "aqqua_image_id"]:
+            digest.update(rows[column].to_csv(header=False, index=False).encode())
+        for path in rows["aqqua_path"].dropna().unique():
+            digest.update(f"{delivery.stamp(path)}\n".encode())
     return digest.hexdigest()
 
 
 def _take_over(warehouse: Warehouse, task: PackTask, content: str) -> pa.Table | None:
-    """Copies a part of the previous folder with the same content and returns its index, or None if there is none."""
+    """Copies a shard of the previous folder with the same content and returns its index, or None if there is none."""
     before = warehouse.read_json(content_path(task.previous, content)) if task.previous else None
     if before is None or not warehouse.exists(index_path(task.previous, before)):
         return None
     index = warehouse.read_parquet(index_path(task.previous, before))
-    warehouse.copy(shard_path(task.previous, before), shard_path(task.folder, task.part))
-    warehouse.copy(rejected_path(task.previous, before), rejected_path(task.folder, task.part))
-    shard = pa.array([shard_path(task.folder, task.part)] * index.num_rows, pa.string())
+    warehouse.copy(shard_path(task.previous, before), shard_path(task.folder, task.shard))
+    warehouse.copy(rejected_path(task.previous, before), rejected_path(task.folder, task.shard))
+    if digest := stored_digest(warehouse, task.previous, before):
+        _keep_digest(warehouse, task.folder, task.shard, digest)
+    shard = pa.array([shard_path(task.folder, task.shard)] * index.num_rows, pa.string())
     table = index.set_column(index.schema.get_field_index("shard"), "shard", shard)
     return table.cast(schema.arrow("shard_index"))
 
 
-def _pack(warehouse: Warehouse, task: PackTask, delivery: Delivery, rows: pd.DataFrame, look: "Look") -> pa.Table:
-    """Writes the shard and the quarantine of a part; returns the index, which is still to be written."""
-    index = ShardIndex(shard_path(task.folder, task.part))
-    rejected: list[dict[str, object]] = []
+def _pack(warehouse: Warehouse, task: PackTask, delivery: Delivery, look: "Look") -> pa.Table:
+    """Writes a shard and the quarantine of its rows; returns the index, which is still to be written."""
+    index, sheets = ShardIndex(shard_path(task.folder, task.shard)), Sheets(delivery)
+    quarantine: list[pa.Table] = []
+    warehouse.remove(digest_path(task.folder, task.shard))  # of a damaged shard that is packed again
     with warehouse.create(index.shard) as stream:
         writer = ShardWriter(stream)
-        for image_id, outcome in _inspected(delivery, rows, look, dict(task.crashing)):
-            if isinstance(outcome, BadImage):
-                rejected.append({"image_id": image_id, "reason": outcome.reason, "value": outcome.detail})
-            else:
-                offset = writer.add(image_id, outcome.image_format, outcome.data)
-                index.add(image_id, outcome, offset)
+        for rows in load_task_rows(task):
+            rejected: list[dict[str, object]] = []
+            for image_id, outcome in _inspected(delivery, sheets, rows, look, dict(task.crashing)):
+                if isinstance(outcome, BadImage):
+                    rejected.append({"image_id": image_id, "reason": outcome.reason, "value": outcome.detail})
+                else:
+                    offset = writer.add(image_id, outcome.image_format, outcome.data)
+                    index.add(image_id, outcome, offset)
+            quarantine.append(_rejected(task, rows, rejected))
         writer.finish()
-    quarantine = _rejected(task, rows, rejected)
-    warehouse.write_parquet(rejected_path(task.folder, task.part), quarantine, schema.arrow("quarantine"))
+    target = schema.arrow("quarantine")
+    warehouse.write_parquet(rejected_path(task.folder, task.shard), pa.concat_tables(quarantine), target)
     return index.table()
 
 
@@ -164,14 +210,13 @@ def locators(rows: pd.DataFrame) -> "Iterator[tuple[str, Locator]]":
 
 def _values(column: "pd.Series[Any]") -> list[Any]:
     """Text or whole numbers of a column, None where there is nothing."""
-    return [None if pd.isna(v) else v if isinstance(v, str) else int(v) for v in column.to_list()]
+    return cast("list[Any]", column.to_numpy(dtype=object, na_value=None).tolist())
 
 
 def _inspected(
-    delivery: Delivery, rows: pd.DataFrame, look: "Look", crashing: dict[str, str]
+    delivery: Delivery, sheets: "Sheets", rows: pd.DataFrame, look: "Look", crashing: dict[str, str]
 ) -> Iterator[tuple[str, PackedImage | BadImage]]:
     """Each image in the order of the rows, or why it can't be used; decoding is the cost, not the loop."""
-    sheets = Sheets(delivery)
     try:
         for image_id, locator in locators(rows):
             limit_time(IMAGE_SECONDS)

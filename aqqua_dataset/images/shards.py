@@ -41,9 +41,7 @@ class ShardWriter:
             ValueError: the image is larger than a ustar member can be (8 GiB).
         """
         header = _header(member_name(image_id, image_format), len(data))
-        self._stream.write(header)
-        self._stream.write(data)
-        self._stream.write(b"\0" * (-len(data) % _BLOCK))
+        self._stream.write(b"".join((header, data, bytes(-len(data) % _BLOCK))))
         offset = self._position + _BLOCK
         self._position = offset + len(data) + (-len(data) % _BLOCK)
         return offset

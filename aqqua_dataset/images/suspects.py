@@ -1,4 +1,4 @@
-"""Finds the images of a part that end the process which decodes them, so that all others are packed.
+"""Finds the images of a shard that end the process which decodes them, so that all others are packed.
 
 A child process inspects image after image and notes the number of each before it begins. When it is ended
 (by the decoder, or by the kernel's timer when the decoder hangs) the noted image is tried once more, alone
@@ -6,6 +6,7 @@ at the head of a new child; if that ends as well the image is a suspect, and a c
 """
 
 import contextlib
+import itertools
 import os
 import pickle
 import signal
@@ -25,7 +26,7 @@ from aqqua_dataset.images.pack import (
     locators,
     look_at,
     outcome_of,
-    pack_part,
+    pack_shard,
 )
 from aqqua_dataset.transfer.delivery import Delivery
 
@@ -33,23 +34,23 @@ _ENDS = -1
 
 
 def pack_carefully(task: PackTask, look: Look | None = None, seconds: float = IMAGE_SECONDS) -> int:
-    """Packs a part that ended its worker again and again; images that crash a decoder go to quarantine."""
-    return pack_part(replace(task, crashing=find(task, look, seconds)), look)
+    """Packs a shard that ended its worker again and again; images that crash a decoder go to quarantine."""
+    return pack_shard(replace(task, crashing=find(task, look, seconds)), look)
 
 
 def find(task: PackTask, look: Look | None = None, seconds: float = IMAGE_SECONDS) -> tuple[tuple[str, str], ...]:
-    """Images of a part that end their process, by id, with what happened.
+    """Images of a shard that end their process, by id, with what happened.
 
     Args:
-        task: the part.
-        look: how an image is inspected, as in ``pack_part``.
+        task: the shard.
+        look: how an image is inspected, as in ``pack_shard``.
         seconds: time that one image may take.
 
     Raises:
         WorkerDied: the child ended before it came to any image.
     """
     found: list[tuple[str, str]] = []
-    ids = list(load_task_rows(task)["aqqua_image_id"])
+    ids = [image_id for rows in load_task_rows(task) for image_id in rows["aqqua_image_id"]]
     start = 0
     tried = _ENDS
     while start < len(ids):
@@ -86,11 +87,11 @@ def _walk_apart(task: PackTask, look: Look, start: int, seconds: float) -> tuple
 def _walk(folder: Path) -> None:
     """The child: notes the number of each image, then inspects it within the time."""
     task, look, start, seconds = pickle.loads((folder / "task").read_bytes())
-    rows = load_task_rows(task)
+    images = itertools.chain.from_iterable(map(locators, load_task_rows(task)))
     note = os.open(folder / "note", os.O_WRONLY)
     with Delivery(task.delivery) as delivery:
         sheets = Sheets(delivery)
-        for number, (_, locator) in enumerate(locators(rows.iloc[start:]), start):
+        for number, (_, locator) in itertools.islice(enumerate(images), start, None):
             os.pwrite(note, b"%020d" % number, 0)
             with contextlib.suppress(OSError):  # a store that is slow to answer is no decoder that hangs
                 delivery.read_range(locator.path or "", 0, 1)

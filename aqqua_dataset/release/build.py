@@ -1,11 +1,12 @@
 """Builds a release: gate, parts, tables, documents, checksums, and at last the file that says it is whole."""
 
 import datetime as dt
+import hashlib
 import json
 import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pandas as pd
 import pyarrow as pa
@@ -15,6 +16,7 @@ from aqqua_dataset.compute import map_chunks
 from aqqua_dataset.dedup import exact
 from aqqua_dataset.findings import Finding, has_errors, worst_first
 from aqqua_dataset.harmonise.rows import to_arrow
+from aqqua_dataset.images.pack import shard_parts
 from aqqua_dataset.pipeline import Collection, manifest
 from aqqua_dataset.progress import ledger
 from aqqua_dataset.release import attribution, author_tables, authors, cards, doi, pages
@@ -22,7 +24,8 @@ from aqqua_dataset.release.facts import ReleaseFacts
 from aqqua_dataset.release.gate import ReleaseRefused, ReleaseRequest, gate, withheld_reason
 from aqqua_dataset.release.licences import item_licence
 from aqqua_dataset.release.parts import ReleasedPart, ReleasePartTask, release_part
-from aqqua_dataset.release.snapshot import FROZEN, Snapshot, changes, freeze_problems, frozen_list, take_snapshot
+from aqqua_dataset.release.snapshot import Snapshot, take_snapshot
+from aqqua_dataset.release.undecided import differs_from_frozen, undecided_credit
 from aqqua_dataset.warehouse import Warehouse
 
 log = logging.getLogger(__name__)
@@ -74,7 +77,7 @@ def build_release(
     warehouse, folder = collection.warehouse, release_folder(request)
     with_data = [i for i in collection.registry.contributions if manifest(warehouse, i, "images")]
     findings = gate(collection.registry, with_data, registry_findings, request, now)
-    findings = worst_first(findings + _credit_findings(collection, with_data, registry_findings, request))
+    findings = worst_first(findings + undecided_credit(collection.registry, with_data, registry_findings, request))
     if has_errors(findings):
         raise ReleaseRefused(findings)
     if warehouse.exists(f"{folder}/RELEASED.json") and not request.rehearsal:
@@ -87,7 +90,7 @@ def build_release(
     parts: dict[ReleasePartTask, ReleasedPart] = {}
     for task, part in map_chunks(release_part, tasks, executor, workers):
         parts[task] = part
-        progress(f"release: {len(parts)} of {len(tasks)} parts, {sum(p.images for p in parts.values()):,} images")
+        progress(f"release: {len(parts)} of {len(tasks)} shards, {sum(p.images for p in parts.values()):,} images")
     leaks = [f"{task.contribution}: {leak}" for task, part in parts.items() for leak in part.leaks]
     images = {
         c: sum(p.images for t, p in parts.items() if t.contribution == c)
@@ -99,13 +102,14 @@ def build_release(
     facts = _facts(collection, request, folder, parts, {c: n for c, n in images.items() if n})
     credited = credited_images(collection, facts, folder)
     snapshot = take_snapshot(collection.registry, credited, request.date)
-    findings += _as_strict(request, _differs_from_frozen(warehouse, snapshot))
+    findings += differs_from_frozen(warehouse, snapshot, request)
     _require(findings)
     snapshot = snapshot if attribution.grants_licence(facts) else snapshot.without_doi()
     _write_tables(collection, folder, facts, counted, credited, snapshot)
     _write_documents(collection, folder, facts, counted, snapshot)
     _require(_leak_findings(_search(warehouse, folder)))
-    _seal(warehouse, folder, facts)
+    digests = {path: digest for part in parts.values() for path, digest in part.digests.items()}
+    _seal(warehouse, folder, facts, digests, executor, workers)
     return Release(
         folder, facts, counted, tuple(findings),
         sum(p.untouched and p.images > 0 for p in parts.values()), sum(not p.untouched for p in parts.values()),
@@ -115,34 +119,6 @@ def build_release(
 def _require(findings: list[Finding]) -> None:
     if has_errors(findings):
         raise ReleaseRefused(findings)
-
-
-def _credit_findings(
-    collection: Collection, with_data: list[str], registry_findings: list[Finding], request: ReleaseRequest
-) -> list[Finding]:
-    """What is undecided about names and credit of the contributions that may be in the release."""
-    registry = collection.registry
-    ids = [i for i in with_data if not withheld_reason(registry, registry.contributions[i], request)]
-    undecided = [f for f in registry_findings if f.severity != "error"]  # errors stop every release anyway
-    found = [*freeze_problems(registry, ids, undecided), *attribution.attribution_problems(registry, ids)]
-    return _as_strict(request, found)
-
-
-def _differs_from_frozen(warehouse: Warehouse, snapshot: Snapshot) -> list[Finding]:
-    """Where the list isn't the one that was frozen: a paper may have been sent in with that."""
-    try:
-        frozen = frozen_list(warehouse)
-    except ValueError as error:
-        return [Finding("author_list_unreadable", "error", str(error), file=FROZEN)]
-    message = "the frozen author list says otherwise; decide, and run: aqqua authors freeze"
-    told = changes(frozen, snapshot) if frozen else []
-    return [Finding("author_list_changed", "error", message, file=FROZEN, value=line) for line in told]
-
-
-def _as_strict(request: ReleaseRequest, findings: list[Finding]) -> list[Finding]:
-    """Errors stop a public release; a rehearsal and the internal view only say what is still to be done."""
-    strict = request.view == "public" and not request.rehearsal
-    return findings if strict else [replace(f, severity="warning") for f in findings]
 
 
 def _leak_findings(leaks: list[str]) -> list[Finding]:
@@ -188,14 +164,14 @@ def _tasks(
         licence = item_licence(collection.registry, contribution)
         tasks += [
             ReleasePartTask(
-                warehouse=collection.warehouse, release=folder, contribution=contribution.id, part=part,
+                warehouse=collection.warehouse, release=folder, contribution=contribution.id, shard=shard, parts=parts,
                 rows_folder=rows["folder"], core_folder=core["folder"], images_folder=images["folder"],
                 quality_folder=quality["folder"],
                 license=licence.spdx if licence else settings.licence_spdx,
                 available_from=settings.release_date.isoformat(),
                 left_out=left_out, shared=shared, version=request.name, rehearsal=request.rehearsal,
             )
-            for part in range(len(images["parts"]))
+            for shard, parts in enumerate(shard_parts(len(core["parts"]), images["parts_per_shard"]))
         ]  # fmt: skip
     return tasks
 
@@ -310,10 +286,23 @@ def _search(warehouse: Warehouse, folder: str) -> list[str]:
     return leaks
 
 
-def _seal(warehouse: Warehouse, folder: str, facts: ReleaseFacts) -> None:
-    """Writes the checksums and then, last of all, the file that readers wait for."""
+def _seal(
+    warehouse: Warehouse, folder: str, facts: ReleaseFacts, known: dict[str, str], executor: Executor, workers: int
+) -> None:
+    """Writes the checksums and then, last of all, the file that readers wait for.
+
+    Args:
+        warehouse: where the release lies.
+        folder: its folder.
+        facts: what the release says of itself.
+        known: path inside the release -> SHA-256, of the files that were hashed when they were written.
+        executor, workers: where the others are hashed.
+    """
     paths = [p.removeprefix(f"{folder}/") for p in warehouse.find(folder)]
-    lines = [f"{warehouse.sha256(f'{folder}/{p}')}  {p}\n" for p in paths]
+    others = (f"{folder}/{p}" for p in paths if p not in known)
+    hashed = {p.removeprefix(f"{folder}/"): d for p, d in map_chunks(warehouse.sha256, others, executor, workers)}
+    digests = known | hashed
+    lines = [f"{digests[p]}  {p}\n" for p in paths]
     text = f"# AqQua dataset, release {facts.version}\n" + "".join(lines)
     warehouse.write_bytes(f"{folder}/manifest-sha256.txt", text.encode())
     released = {
@@ -322,6 +311,6 @@ def _seal(warehouse: Warehouse, folder: str, facts: ReleaseFacts) -> None:
         "date": facts.date.isoformat(),
         "rehearsal": facts.rehearsal,
         "images": facts.image_count,
-        "manifest_sha256": warehouse.sha256(f"{folder}/manifest-sha256.txt"),
+        "manifest_sha256": hashlib.sha256(text.encode()).hexdigest(),
     }
     warehouse.write_bytes(f"{folder}/RELEASED.json", (json.dumps(released, indent=2) + "\n").encode())

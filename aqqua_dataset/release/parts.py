@@ -1,30 +1,34 @@
 """One part of a release: a shard and the tables of its images.
 
 A shard that may be published whole is taken over untouched; one that holds a duplicate, a rejected or
-a withheld image is written again by copying byte ranges. Nothing is decoded.
+a withheld image is written again by copying byte ranges. Nothing is decoded. Every file is hashed here, by the worker
+that writes it.
 """
 
+import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from aqqua_dataset import privacy, schema
-from aqqua_dataset.images.pack import index_path, shard_path
+from aqqua_dataset.images.pack import index_path, shard_digest, shard_path
 from aqqua_dataset.images.shards import ShardWriter
 from aqqua_dataset.pipeline import core_path, quality_path
-from aqqua_dataset.sources.rows import load_rows
-from aqqua_dataset.warehouse import Warehouse
+from aqqua_dataset.sources.rows import ids_path, part_path
+from aqqua_dataset.warehouse import ROW_GROUP_ROWS, Warehouse
 
 
 @dataclass(frozen=True)
 class ReleasePartTask:
-    """One part to release; small enough to travel to any worker."""
+    """One shard to release; small enough to travel to any worker."""
 
     warehouse: Warehouse
     release: str
     contribution: str
-    part: int
+    shard: int
+    parts: range  # of rows, core and quality
     rows_folder: str
     core_folder: str
     images_folder: str
@@ -37,14 +41,14 @@ class ReleasePartTask:
     rehearsal: bool
 
     @property
-    def shard(self) -> str:
+    def archive(self) -> str:
         """Path of the shard inside the release."""
         ending = ".rehearsal.tar" if self.rehearsal else ".tar"
-        return f"images/contribution={self.contribution}/shard-{self.part:05d}{ending}"
+        return f"images/contribution={self.contribution}/shard-{self.shard:05d}{ending}"
 
     def table(self, kind: str) -> str:
-        """Path of a table of this part inside the release."""
-        return f"{kind}/contribution={self.contribution}/part-{self.part:05d}.parquet"
+        """Path of a table of this shard's images inside the release."""
+        return f"{kind}/contribution={self.contribution}/part-{self.shard:05d}.parquet"
 
 
 @dataclass(frozen=True)
@@ -52,71 +56,69 @@ class ReleasedPart:
     """What was written.
 
     Attributes:
-        images: images in the part.
-        shard_bytes: size of its shard.
-        untouched: whether the shard was taken over as it is.
+        images: images in the shard.
+        shard_bytes: its size.
+        untouched: whether it was taken over as it is.
+        digests: path inside the release -> SHA-256, of every file written.
         leaks: e-mail addresses found in its tables; there must be none.
     """
 
     images: int
     shard_bytes: int
     untouched: bool
+    digests: dict[str, str]
     leaks: tuple[str, ...]
 
 
 def release_part(task: ReleasePartTask) -> ReleasedPart:
     """Writes one part of a release; a part without a published image writes nothing."""
-    index = task.warehouse.read_parquet(index_path(task.images_folder, task.part))
-    core = task.warehouse.read_parquet(core_path(task.core_folder, task.part))
+    index = task.warehouse.read_parquet(index_path(task.images_folder, task.shard))
+    cores = [task.warehouse.read_parquet(core_path(task.core_folder, p), ["image_id"]) for p in task.parts]
     of_this = [("contribution_id", "=", task.contribution)]
     left_out = task.warehouse.read_parquet(task.left_out, filters=of_this)
-    in_core = pc.is_in(index["image_id"], core["image_id"])
+    in_core = pc.is_in(index["image_id"], pa.concat_tables(cores)["image_id"])
     chosen = index.filter(pc.and_(in_core, pc.invert(pc.is_in(index["image_id"], left_out["image_id"]))))
     if chosen.num_rows == 0:
-        return ReleasedPart(0, 0, True, ())
+        return ReleasedPart(0, 0, True, {}, ())
     untouched = bool(chosen.num_rows == index.num_rows)
+    digests: dict[str, str] = {}
     if untouched:
-        task.warehouse.copy(shard_path(task.images_folder, task.part), f"{task.release}/{task.shard}")
+        task.warehouse.copy(shard_path(task.images_folder, task.shard), f"{task.release}/{task.archive}")
+        digests[task.archive] = shard_digest(task.warehouse, task.images_folder, task.shard)
     else:
-        place = chosen.schema.get_field_index("offset")
-        chosen = chosen.set_column(place, "offset", _copy_ranges(task, chosen))
-    shared = task.warehouse.read_parquet(task.shared, filters=of_this)
-    images = _images_table(task, chosen, core, shared)
-    verbatim = _verbatim_table(task, chosen)
-    for kind, table in (("metadata", images), ("verbatim", verbatim)):
-        marked = table.replace_schema_metadata((table.schema.metadata or {}) | {b"release": task.version.encode()})
-        task.warehouse.write_parquet(f"{task.release}/{task.table(kind)}", marked, marked.schema)
-    size = task.warehouse.size(f"{task.release}/{task.shard}")
-    return ReleasedPart(
-        chosen.num_rows,
-        size,
-        untouched,
-        (*privacy.table_leaks(images), *privacy.table_leaks(verbatim)),
-    )
+        offsets, digests[task.archive] = _copy_ranges(task, chosen)
+        chosen = chosen.set_column(chosen.schema.get_field_index("offset"), "offset", offsets)
+    leaks: list[str] = []
+    for kind, write in (("metadata", _write_images), ("verbatim", _write_verbatim)):
+        digests[task.table(kind)] = write(task, chosen, leaks)
+    size = task.warehouse.size(f"{task.release}/{task.archive}")
+    return ReleasedPart(chosen.num_rows, size, untouched, digests, tuple(leaks))
 
 
-def _copy_ranges(task: ReleasePartTask, chosen: pa.Table) -> pa.Array:
-    """Writes a shard with only the chosen images and returns their new offsets."""
+def _copy_ranges(task: ReleasePartTask, chosen: pa.Table) -> tuple[pa.Array, str]:
+    """Writes a shard with only the chosen images; returns their new offsets and the shard's SHA-256."""
     columns = (chosen[c].to_pylist() for c in ("image_id", "image_format", "offset", "length"))
-    offsets = []
+    offsets, digest = [], hashlib.sha256()
     with (
-        task.warehouse.open(shard_path(task.images_folder, task.part)) as old,
-        task.warehouse.create(f"{task.release}/{task.shard}") as new,
+        task.warehouse.open(shard_path(task.images_folder, task.shard)) as old,
+        task.warehouse.create(f"{task.release}/{task.archive}", digest) as new,
     ):
         writer = ShardWriter(new)
         for image_id, image_format, offset, length in zip(*columns, strict=True):
             old.seek(offset)
             offsets.append(writer.add(image_id, image_format, old.read(length)))
         writer.finish()
-    return pa.array(offsets, pa.int64())
+    return pa.array(offsets, pa.int64()), digest.hexdigest()
 
 
-def _images_table(task: ReleasePartTask, chosen: pa.Table, core: pa.Table, shared: pa.Table) -> pa.Table:
-    """The ``images`` table of the part, sorted by image id so that readers can skip row groups."""
-    quality = task.warehouse.read_parquet(quality_path(task.quality_folder, task.part))
+def _write_images(task: ReleasePartTask, chosen: pa.Table, leaks: list[str]) -> str:
+    """Writes the ``images`` table, sorted by image id so that readers can skip row groups; returns its SHA-256."""
+    url = task.warehouse.url
+    target = schema.arrow("images")
+    shared = task.warehouse.read_parquet(task.shared, filters=[("contribution_id", "=", task.contribution)])
     with task.warehouse.connect() as connection:
-        for name, table in (("core", core), ("quality", quality), ("chosen", chosen), ("shared", shared)):
-            connection.register(name, table)
+        connection.register("chosen", chosen)
+        connection.register("shared", shared)
         joined = connection.sql(
             """
             select core.* exclude (qc_flags, qc_level), quality.* exclude (image_id),
@@ -124,31 +126,59 @@ def _images_table(task: ReleasePartTask, chosen: pa.Table, core: pa.Table, share
                    $available_from::date as available_from,
                    list_sort(list_distinct(list_append(coalesce(credited, []), core.contribution_id)))
                        as credited_contributions
-            from core join quality using (image_id) join chosen using (image_id)
-                 left join (select image_id, credited from shared) using (image_id)
+            from read_parquet($core) as core join read_parquet($quality) as quality using (image_id)
+                 join chosen using (image_id) left join (select image_id, credited from shared) using (image_id)
             order by image_id
             """,
             params={
-                "shard": task.shard,
+                "core": [url(core_path(task.core_folder, p)) for p in task.parts],
+                "quality": [url(quality_path(task.quality_folder, p)) for p in task.parts],
+                "shard": task.archive,
                 "license": task.license,
                 "available_from": task.available_from,
             },
-        ).to_arrow_table()
-    target = schema.arrow("images")
-    return joined.select(target.names).cast(target)
+        ).to_arrow_reader(ROW_GROUP_ROWS)
+        return _write(task, "metadata", (batch.select(target.names) for batch in joined), target, leaks)
 
 
-def _verbatim_table(task: ReleasePartTask, chosen: pa.Table) -> pa.Table:
-    """The delivered columns of the published images as text, sorted by image id."""
-    rows = load_rows(task.warehouse, task.rows_folder, task.part)
-    rows = rows[rows["aqqua_image_id"].isin(chosen["image_id"].to_pylist()) & rows["aqqua_reject"].isna()]
+def _write_verbatim(task: ReleasePartTask, chosen: pa.Table, leaks: list[str]) -> str:
+    """Writes the delivered columns of the published images as text, sorted by image id; returns the SHA-256."""
+    parts = [_verbatim(task, part, chosen["image_id"]) for part in task.parts]
+    table = pa.concat_tables(parts, promote_options="default")
+    order = pc.sort_indices(table["image_id"])
+    batches = (
+        batch
+        for start in range(0, table.num_rows, ROW_GROUP_ROWS)
+        for batch in table.take(order.slice(start, ROW_GROUP_ROWS)).to_batches()
+    )
+    return _write(task, "verbatim", batches, table.schema, leaks)
+
+
+def _verbatim(task: ReleasePartTask, part: int, chosen: pa.ChunkedArray) -> pa.Table:
+    """The chosen images of one part of rows, in the order of the rows."""
+    rows = task.warehouse.read_parquet(part_path(task.rows_folder, part))
     table = {
-        "image_id": rows["aqqua_image_id"],
+        "image_id": task.warehouse.read_parquet(ids_path(task.rows_folder, part), ["image_id"])["image_id"],
         "source_table": rows["aqqua_table"],
         "source_line": rows["aqqua_line"],
     }
-    delivered = [c for c in rows.columns if not c.startswith("aqqua_")]
-    columns = [pa.array(v, from_pandas=True) for v in table.values()]
-    columns += [pa.array(rows[c], pa.string(), from_pandas=True) for c in delivered]
+    delivered = [c for c in rows.column_names if not c.startswith("aqqua_")]
     names = [*table, *(f"delivered_{c}" if c in table else c for c in delivered)]
-    return pa.Table.from_arrays(columns, names).sort_by("image_id")
+    found = pa.Table.from_arrays([*table.values(), *(rows[c] for c in delivered)], names)
+    return found.filter(pc.is_in(found["image_id"], chosen))
+
+
+def _write(
+    task: ReleasePartTask, kind: str, batches: Iterator[pa.RecordBatch], target: pa.Schema, leaks: list[str]
+) -> str:
+    """Writes a table of the release, adding the e-mail addresses in it to ``leaks``; returns its SHA-256."""
+
+    def searched() -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            leaks.extend(privacy.table_leaks(pa.Table.from_batches([batch])))
+            yield batch
+
+    digest = hashlib.sha256()
+    marked = target.with_metadata((target.metadata or {}) | {b"release": task.version.encode()})
+    task.warehouse.write_parquet(f"{task.release}/{task.table(kind)}", searched(), marked, digest)
+    return digest.hexdigest()

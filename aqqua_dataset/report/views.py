@@ -18,7 +18,7 @@ from aqqua_dataset.harmonise.supplement import supplement
 from aqqua_dataset.images import pack
 from aqqua_dataset.pipeline import Collection, core_path, manifest, quality_path
 from aqqua_dataset.progress.ledger import quarantine_parts
-from aqqua_dataset.sources.rows import load_rows, part_path
+from aqqua_dataset.sources.rows import ids_path, load_rows, part_path
 
 #: What a refused value leaves empty, by the first words of the reason.
 _REFUSED = {
@@ -53,7 +53,7 @@ def open_views(collection: Collection, contribution_id: str) -> Iterator[Views]:
     paths: dict[str, list[str]] = {"rows": [], "core": [], "shards": [], "ids": [], "quality": []}
     if (rows := stages["rows"]) is not None:
         paths["rows"] = [part_path(rows["folder"], part) for part in range(len(rows["parts"]))]
-        paths["ids"] = [f"{rows['folder']}/ids.parquet"]
+        paths["ids"] = [ids_path(rows["folder"], part) for part in range(len(rows["parts"]))]
     if (core := stages["core"]) is not None:
         paths["core"] = [core_path(core["folder"], part) for part in range(len(core["parts"]))]
     if (quality := stages["quality"]) is not None:

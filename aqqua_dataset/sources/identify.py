@@ -1,8 +1,10 @@
 """Says which reader fits a delivery, by the names of its files and, where a name isn't enough, their content."""
 
 import posixpath
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from aqqua_dataset.findings import Finding
 from aqqua_dataset.sources import READERS, Telling, reader
 from aqqua_dataset.transfer.delivery import Delivery
 
@@ -41,3 +43,14 @@ def fitting(delivery: Delivery) -> list[Fit]:
     covered = {other for name in found for other in reader(name).COVERS}
     special = [Fit(n, told) for n, told in found.items() if n not in covered and n != _GENERAL]
     return special or [Fit(n, told) for n, told in found.items()]
+
+
+def not_recognised(contribution: str, fits: Sequence[Fit]) -> Finding:
+    """Says that no reader fits a delivery, or which several do."""
+    told = "; ".join(f"{fit.format}: {fit.evidence}" for fit in fits)
+    message = (
+        f"several formats fit: name one of them in source.format ({told})"
+        if fits
+        else f"no format fits: name one of {', '.join(READERS)} in source.format, or look at the delivery"
+    )
+    return Finding("format_not_recognised", "error", message, contribution, key="source.format")

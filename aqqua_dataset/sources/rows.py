@@ -6,7 +6,7 @@ rows are known, because ranks and repeated rows show only then; DuckDB does that
 """
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 import pandas as pd
@@ -25,7 +25,7 @@ ROWS_PER_PART = 20_000
 IMAGE_NAMESPACE = uuid.UUID("5b0f1c9e-3f0a-5d0e-9a53-0c1a7d3e6b21")
 
 _ARROW = {"str": pa.string(), "Int32": pa.int32(), "Int64": pa.int64()}
-#: What every row is given once all are known, by its column in ``ids.parquet``: the name it has among the rows.
+#: What every row is given once all are known, by its column in the parts of ids: the name it has among the rows.
 GIVEN = {
     "image_id": "aqqua_image_id", "rank": "aqqua_image_rank", "images": "aqqua_images", "reason": "aqqua_reject",
 }  # fmt: skip
@@ -44,6 +44,11 @@ _IDS = pa.schema(
 def part_path(folder: str, part: int) -> str:
     """Warehouse path of one part of verbatim rows."""
     return f"{folder}/rows-{part:05d}.parquet"
+
+
+def ids_path(folder: str, part: int) -> str:
+    """Warehouse path of the ids of one part, in the order of its rows."""
+    return f"{folder}/ids-{part:05d}.parquet"
 
 
 def write_rows(
@@ -77,8 +82,8 @@ def write_rows(
     if dropped:
         message = "columns that name persons were left out"
         report(Finding("personal_columns_dropped", "note", message, value=", ".join(sorted(dropped))))
-    _write_ids(warehouse, folder, len(counts), contribution)
     if counts:
+        _write_ids(warehouse, folder, counts, contribution)
         _report_orphans(warehouse, folder, len(counts), delivery, report)
     return counts
 
@@ -148,16 +153,13 @@ def _order(rows: pd.DataFrame) -> list[str]:
     return [*LOCATOR, *(c for c in rows.columns if c not in LOCATOR)]
 
 
-def _write_ids(warehouse: Warehouse, folder: str, parts: int, contribution: str) -> None:
-    """Resolves ranks, finds repeated rows and writes ``ids.parquet``, one row per image.
+def _write_ids(warehouse: Warehouse, folder: str, counts: Sequence[int], contribution: str) -> None:
+    """Resolves ranks over all parts, finds repeated rows and writes the ids, cut as the parts of rows are.
 
     An id is the version 5 UUID (RFC 9562, 5.5) of contribution, object id and rank. A row that
     repeats object and file, or has no object id, gets the id of its place in its table instead.
     """
-    if parts == 0:
-        warehouse.write_parquet(f"{folder}/ids.parquet", _IDS.empty_table(), _IDS)
-        return
-    files = [warehouse.url(part_path(folder, p)) for p in range(parts)]
+    files = [warehouse.url(part_path(folder, p)) for p in range(len(counts))]
     name = "$contribution || chr(31) || coalesce({object}, '') || chr(31) || {rank}"
     query = f"""
         with delivered as (
@@ -194,7 +196,18 @@ def _write_ids(warehouse: Warehouse, folder: str, parts: int, contribution: str)
     with warehouse.connect() as connection:
         values = {"files": files, "contribution": contribution, "namespace": IMAGE_NAMESPACE.bytes}
         named = connection.sql(query, params=values).to_arrow_reader()
-        warehouse.write_parquet(f"{folder}/ids.parquet", named, _IDS)
+        for part, ids in enumerate(_cut(named, counts)):
+            warehouse.write_parquet(ids_path(folder, part), ids, _IDS)
+
+
+def _cut(batches: pa.RecordBatchReader, counts: Sequence[int]) -> Iterator[pa.Table]:
+    """Regroups a stream into tables of ``counts`` rows each."""
+    waiting, part = batches.schema.empty_table(), 0
+    for batch in batches:
+        waiting = pa.concat_tables([waiting, pa.Table.from_batches([batch])])
+        while part < len(counts) and waiting.num_rows >= counts[part]:
+            yield waiting.slice(0, counts[part])
+            waiting, part = waiting.slice(counts[part]), part + 1
 
 
 def load_rows(warehouse: Warehouse, folder: str, part: int, columns: list[str] | None = None) -> pd.DataFrame:
@@ -207,7 +220,7 @@ def load_rows(warehouse: Warehouse, folder: str, part: int, columns: list[str] |
         columns: only these columns of the part; all when None.
     """
     rows = warehouse.read_parquet(part_path(folder, part), columns).to_pandas(types_mapper=_pandas_type)
-    ids = warehouse.read_parquet(f"{folder}/ids.parquet", filters=[("part", "=", part)])
+    ids = warehouse.read_parquet(ids_path(folder, part))
     named = ids.drop_columns(["part", "row"]).to_pandas(types_mapper=_pandas_type)
     named = named.rename(columns=GIVEN)
     if "aqqua_reason" in rows:
