@@ -68,10 +68,12 @@ def test_what_was_decided_is_not_proposed_again_and_one_orcid_always_is() -> Non
     assert [s[:2] for s in certain] == [("x0-kim", "x1-kim"), ("x0-kim", "x2-kim")]
 
 
-def test_a_new_record_of_two_different_people_is_proposed_for_each() -> None:
+def test_a_decision_holds_for_every_record_of_a_person() -> None:
     found = [builders.person(f"x{n}-kim", given="Bo", family="Kim", affiliations=()) for n in range(3)]
-    apart = (decided("x0-kim", "x1-kim", "different"), decided("x0-kim", "x2-kim", "same"))
-    assert not signs(made(found, {}, decisions=apart)), "x2 is x0, and x0 isn't x1"
+    apart, same = decided("x0-kim", "x1-kim", "different"), decided("x0-kim", "x2-kim", "same")
+    assert signs(made(found, {}, decisions=(apart,))) == [("x0-kim", "x2-kim", "name")]
+    assert signs(made(found, {}, decisions=(same,))) == [("x0-kim", "x1-kim", "name")]
+    assert not signs(made(found, {}, decisions=(apart, same))), "x2 is x0, and x0 isn't x1"
 
 
 def test_decisions_join_people_and_chains_end_at_one_record() -> None:
