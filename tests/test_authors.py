@@ -14,8 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import builders
+import hypothesis
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from lxml import etree
 from markdown_it import MarkdownIt
 from named import DAY, made, taken, with_order
@@ -35,7 +38,7 @@ from aqqua_dataset.registry.models import (
     PermissionKind,
     Registry,
 )
-from aqqua_dataset.release import invitations, people, snapshot
+from aqqua_dataset.release import escape, invitations, people, snapshot
 from aqqua_dataset.release.authors import render
 from aqqua_dataset.release.facts import Draft
 from aqqua_dataset.release.thanks import nearly_equal, thanks
@@ -358,6 +361,26 @@ def test_latex_prints_everybody_and_runs_nothing(journal: str) -> None:
     assert "Thanks to \\jobname % and <img src=x onerror=y>" in flat[1]
     assert front.count("\\affil[") == len(SNAPSHOT.authors.institutions)
     assert not [line for line in back.splitlines() if line.startswith("%") and "wang" in line]
+
+
+#: What means something in LaTeX, HTML, Markdown or a spreadsheet, and letters that need care.
+SIGNS = list("\\{}&%$#_~^<>|\"'`*[]()!=+-@.,;:/1 aé李\u200b\u202e\n\t")
+
+
+@hypothesis.settings(max_examples=100)
+@given(st.text(st.sampled_from(SIGNS), max_size=30) | st.text())
+def test_any_text_stays_text(text: str) -> None:
+    line = escape.one_line(text)
+    parsed = read_latex(LatexWalker(escape.latex(text), tolerant_parsing=False).get_latex_nodes()[0])
+    assert parsed == line
+    assert "".join(ET.fromstring(f"<p a='{escape.markup(text)}'>{escape.markup(text)}</p>").itertext()) == line
+    for place in ("- {}", "## {}", "{}"):
+        page = Texts(MarkdownIt("commonmark", {"html": True}).render(place.format(escape.markdown(text))))
+        assert page.tags <= {"ul", "li", "h2", "p"}
+        assert "".join(page.items).rstrip("\n") == line
+    cell = escape.csv_cell(line)
+    assert isinstance(cell, str)
+    assert not re.match(r"\s*[=+@＝＋－＠-]", cell)
 
 
 def test_the_jats_holds_everybody_in_the_group_and_no_markup_of_theirs() -> None:

@@ -57,11 +57,8 @@ def latex_comment(text: str) -> str:
 
 
 def markdown(text: str) -> str:
-    """Text for Markdown on one line; a web address alone stays as it is."""
-    line = one_line(text)
-    if _WEB.fullmatch(line):
-        return line
-    escaped = _MARKDOWN.sub(lambda m: f"\\{m.group()}", line)
+    """Text for Markdown on one line."""
+    escaped = _MARKDOWN.sub(lambda m: f"\\{m.group()}", one_line(text))
     # An entity holds in every dialect; a backslash before < doesn't.
     escaped = re.sub(r"&(?=#|\w+;)", "&amp;", escaped).replace("<", "&lt;").replace(">", "&gt;")
     # At the beginning a sign or "1." would start a list or underline a heading.
