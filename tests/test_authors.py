@@ -322,7 +322,8 @@ COMMANDS = {
 }  # fmt: skip
 LETTERS = {
     "textbackslash": "\\", "textbraceleft": "{", "textbraceright": "}", "textasciitilde": "~", "textless": "<",
-    "textasciicircum": "^", "textgreater": ">", "textbar": "|", "textquotedbl": '"', "&": "&", "%": "%", "$": "$",
+    "textasciicircum": "^", "textgreater": ">", "textbar": "|", "textquotedbl": '"',
+    "textasciigrave": "`", "&": "&", "%": "%", "$": "$",
     "#": "#", "_": "_",
 }  # fmt: skip
 

@@ -16,6 +16,7 @@ _LATEX = {
     "\\": r"\textbackslash{}", "{": r"\textbraceleft{}", "}": r"\textbraceright{}", "&": r"\&", "%": r"\%",
     "$": r"\$", "#": r"\#", "_": r"\_", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}",
+    "`": r"\textasciigrave{}",
 }  # fmt: skip
 _MARKDOWN = re.compile(r"[\\`*_\[\]|~#]")
 _WEB = re.compile(r"https?://[^\s<>\"'`\\^{|}]+")
@@ -48,7 +49,9 @@ def csv_row(cells: Iterable[object]) -> list[object]:
 
 def latex(text: str) -> str:
     """Text for LaTeX on one line; letters beyond ASCII stay as they are (XeLaTeX, LuaLaTeX, or inputenc)."""
-    return "".join(_LATEX.get(c, c) for c in one_line(text))
+    escaped = "".join(_LATEX.get(c, c) for c in one_line(text))
+    # Two hyphens or apostrophes would print as a dash or a quotation mark.
+    return re.sub(r"(?<=')(?=')|(?<=-)(?=-)", "{}", escaped)
 
 
 def latex_comment(text: str) -> str:
