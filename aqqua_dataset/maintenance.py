@@ -9,23 +9,26 @@ import datetime as dt
 import functools
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, get_args
 
 import pyarrow as pa
 
 from aqqua_dataset.findings import Finding, worst_first
-from aqqua_dataset.images.pack import index_path, shard_path
+from aqqua_dataset.images.pack import index_path, shard_path, stored_digest
 from aqqua_dataset.images.read import listed_files
 from aqqua_dataset.images.shards import member_problem, shard_size
 from aqqua_dataset.pipeline import Collection, Stage, core_path, manifest, quality_path
-from aqqua_dataset.sources.rows import part_path
+from aqqua_dataset.sources.rows import ids_path, part_path
 from aqqua_dataset.warehouse import Warehouse, is_unfinished
 
 #: Anything younger may belong to a run that still goes on: no part takes a day.
 RUNNING = dt.timedelta(hours=24)
 
 _STAGES: tuple[Stage, ...] = get_args(Stage)
+_TABLES: dict[Stage, tuple[Callable[[str, int], str], ...]] = {
+    "rows": (part_path, ids_path), "core": (core_path,), "images": (index_path,), "quality": (quality_path,),
+}  # fmt: skip
 _MOST_PER_FILE = 20  # a damaged shard would otherwise give a finding for each of its images
 
 
@@ -34,8 +37,9 @@ def check(collection: Collection, deep: bool = False) -> list[Finding]:
 
     Args:
         collection: whose warehouse to check.
-        deep: also the SHA-256 of every image, every page of every table, and every shard of a release. Without it
-            each image's header is read, and of a release everything but its shards is hashed.
+        deep: also the SHA-256 of every image, of every shard that a release has hashed, every page of every table, and
+            every shard of a release. Without it each image's header is read, and of a release everything but its
+            shards is hashed.
 
     Returns:
         Errors (file, image id in ``key``, what was expected, what was found), and a warning per orphan; worst first.
@@ -157,17 +161,18 @@ def _check_stage(warehouse: Warehouse, contribution: str, stage: Stage, deep: bo
         return []
     findings: list[Finding] = []
     for part, rows in enumerate(found["parts"]):
-        file = {"rows": part_path, "core": core_path, "images": index_path, "quality": quality_path}[stage](
-            found["folder"], part
-        )
-        table, problem = _table(warehouse, file, deep)
-        if table is None:
-            findings.append(error("part_unreadable", message=f"part {part} of {path}: {problem}", file=file))
-        elif stage in ("rows", "images") and table.num_rows != rows:
-            message = f"expected {rows} rows as in {path}, found {table.num_rows}"
-            findings.append(error("part_rows", message=message, file=file))
-        elif stage == "images":
-            findings += _check_shard(warehouse, contribution, shard_path(found["folder"], part), table, deep)
+        for place in _TABLES[stage]:
+            file = place(found["folder"], part)
+            table, problem = _table(warehouse, file, deep)
+            if table is None:
+                findings.append(error("part_unreadable", message=f"part {part} of {path}: {problem}", file=file))
+            elif stage in ("rows", "images") and table.num_rows != rows:
+                message = f"expected {rows} rows as in {path}, found {table.num_rows}"
+                findings.append(error("part_rows", message=message, file=file))
+            elif stage == "images":
+                digest = stored_digest(warehouse, found["folder"], part) if deep else None
+                shard = shard_path(found["folder"], part)
+                findings += _check_shard(warehouse, contribution, shard, table, deep, digest)
     return findings
 
 
@@ -191,8 +196,13 @@ def _columns(warehouse: Warehouse, path: str) -> list[str]:
     ]
 
 
-def _check_shard(warehouse: Warehouse, contribution: str, shard: str, index: pa.Table, deep: bool) -> list[Finding]:
-    """A shard against its index: size, a header at each place and, when deep, the bytes of each image."""
+def _check_shard(
+    warehouse: Warehouse, contribution: str, shard: str, index: pa.Table, deep: bool, whole: str | None = None
+) -> list[Finding]:
+    """A shard against its index: size, a header at each place and, when deep, each image and the SHA-256 of the whole.
+
+    Everything is read once: an index lists all of a shard's images, and what follows the last one is its end.
+    """
     error = functools.partial(Finding, severity="error", contribution=contribution, file=shard)
     rows = sorted(
         index.select(["offset", "length", "image_id", "image_format", "image_sha256"]).to_pylist(), key=_place
@@ -205,10 +215,11 @@ def _check_shard(warehouse: Warehouse, contribution: str, shard: str, index: pa.
     findings = []
     if size != expected:
         findings.append(error("shard_size", message=f"expected {expected} bytes, found {size}"))
+    digest = hashlib.sha256() if deep else None
     with warehouse.open(shard) as stream:
         for row in rows:
             try:
-                wrong = member_problem(stream, deep=deep, **row)
+                wrong = member_problem(stream, digest=digest, **row)
             except OSError as damage:
                 wrong = str(damage)
             if wrong:
@@ -216,6 +227,10 @@ def _check_shard(warehouse: Warehouse, contribution: str, shard: str, index: pa.
             if len(findings) >= _MOST_PER_FILE:
                 findings.append(error("shard_damaged", message=f"more than {_MOST_PER_FILE} images; looked no further"))
                 break
+        if whole and digest is not None and not findings:
+            digest.update(stream.read())
+            if (wrong := digest.hexdigest()) != whole:
+                findings.append(error("shard_bytes", message=f"expected SHA-256 {whole} of the whole, found {wrong}"))
     return findings
 
 

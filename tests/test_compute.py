@@ -143,6 +143,7 @@ def test_only_the_image_that_crashes_or_hangs_a_decoder_is_lost(
     hostile_delivery: Collection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = hostile_delivery
+    monkeypatch.setattr(rows, "ROWS_PER_PART", 2)  # three parts of one shard, with the two images in different ones
     monkeypatch.setattr(pack, "pack_shard", hostile.pack_shard)  # how workers get it: by reference
     monkeypatch.setattr(suspects, "pack_carefully", hostile.pack_carefully)
     with LocalPool(1) as pool:

@@ -15,6 +15,7 @@ from aqqua_dataset import schema
 from aqqua_dataset.images import container, content
 from aqqua_dataset.images.decode import MAX_PIXELS, BadImage, Decoded, Pixels, decode, grey_if_equal
 from aqqua_dataset.images.fingerprint import thumbnail
+from aqqua_dataset.images.normalise import normal_hash
 from aqqua_dataset.quality.thresholds import threshold
 
 __all__ = ["BadImage", "PackedImage", "Pixels", "decode_sheet", "inspect_crop", "inspect_file", "inspect_raw"]
@@ -41,6 +42,7 @@ class PackedImage(NamedTuple):
     delivered_sha256: str
     image_sha256: str
     pixel_hash: str
+    normal_hash: str | None
 
 
 def inspect_file(delivered: bytes) -> PackedImage:
@@ -129,6 +131,7 @@ def _packed(delivered: bytes, image: Decoded) -> PackedImage:
         delivered_sha256,
         delivered_sha256 if same else hashlib.sha256(image.stored).hexdigest(),
         pixel_hash.hexdigest(),
+        normal_hash(pixels if image.grey is None else image.grey),
     )
 
 

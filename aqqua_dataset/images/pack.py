@@ -105,7 +105,7 @@ def stored_digest(warehouse: Warehouse, folder: str, shard: int) -> str | None:
     if not warehouse.exists(path := digest_path(folder, shard)):
         return None
     with warehouse.open(path) as stream:
-        return stream.read().decode("ascii").partition(" ")[0]
+        return stream.read().decode("ascii", "replace").partition(" ")[0]
 
 
 def shard_digest(warehouse: Warehouse, folder: str, shard: int) -> str:

@@ -97,14 +97,16 @@ def shard_size(offset: int, length: int) -> int:
 
 
 def member_problem(
-    stream: IO[bytes], *, offset: int, length: int, image_id: str, image_format: str, image_sha256: str, deep: bool
-) -> str:
+    stream: IO[bytes], *, offset: int, length: int, image_id: str, image_format: str, image_sha256: str,
+    digest: "hashlib._Hash | None",
+) -> str:  # fmt: skip
     """What is wrong with an image at its place in a shard, or an empty text.
 
     Args:
         stream: the shard, seekable.
         offset, length, image_id, image_format, image_sha256: what the index says.
-        deep: whether to read the image and compare its SHA-256, not only its header.
+        digest: None to look at the header alone; else the image is read and its SHA-256 compared, and this is told
+            every byte of header, image and padding.
 
     Raises:
         OSError: the shard can't be read.
@@ -120,10 +122,11 @@ def member_problem(
         found = header[:100].rstrip(b"\0").decode("ascii", "replace")
         size = header[124:135].decode("ascii", "replace")
         return f"expected a header of {name} ({length:o} octal bytes) at byte {offset}, found {found!r} ({size})"
-    if deep:
+    if digest is not None:
         data = stream.read(length + (-length % _BLOCK))
-        if (digest := hashlib.sha256(data[:length]).hexdigest()) != image_sha256 or any(data[length:]):
-            return f"expected SHA-256 {image_sha256} at byte {offset}, found {digest}"
+        digest.update(header + data)
+        if (found := hashlib.sha256(data[:length]).hexdigest()) != image_sha256 or any(data[length:]):
+            return f"expected SHA-256 {image_sha256} at byte {offset}, found {found}"
     return ""
 
 
