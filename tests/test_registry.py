@@ -346,12 +346,12 @@ def test_missing_and_misnamed_files_are_named(folder: Path) -> None:
 def test_values_mean_what_is_written(folder: Path, edit: Edit) -> None:
     edit(PLEDGE, "title: UVP6 profiles around Svalbard", "title: NO")
     edit(PLEDGE, "[polar-imaging-laboratory]", "[polar-imaging-laboratory]\nform_id: 007")
-    edit("people/grace-okafor.yaml", "family: Okafor", "family: 2024-01-05")
+    edit("institutions/example-ocean-institute.yaml", "city: Kiel", "city: 2024-01-05")
     registry, findings = load(folder)
     assert not has_errors(findings), [str(f) for f in findings]
     assert registry.contributions["svalbard-uvp6-pledge"].title == "NO"
     assert registry.contributions["svalbard-uvp6-pledge"].form_id == "007"
-    assert registry.people["grace-okafor"].family == "2024-01-05"
+    assert registry.institutions["example-ocean-institute"].city == "2024-01-05"
 
 
 def test_a_withdrawn_pledge_needs_no_form(folder: Path, edit: Edit) -> None:

@@ -27,12 +27,13 @@ from aqqua_dataset.compute import open_executor
 from aqqua_dataset.dedup.exact import find_duplicates
 from aqqua_dataset.demo.draw import encode, organism, write_files
 from aqqua_dataset.demo.ecotaxa import ecotaxa_tsv, net_row
+from aqqua_dataset.findings import Finding
 from aqqua_dataset.images.read import read_image
 from aqqua_dataset.pipeline import Collection, run_contribution
 from aqqua_dataset.progress import ledger
-from aqqua_dataset.registry.models import Attribution, Event, Permission
+from aqqua_dataset.registry.models import Attribution, Consent, Event, Permission
 from aqqua_dataset.release import build as building
-from aqqua_dataset.release import doi
+from aqqua_dataset.release import doi, snapshot
 from aqqua_dataset.release.build import Release, build_release
 from aqqua_dataset.release.gate import ReleaseRefused, ReleaseRequest, gate
 
@@ -442,6 +443,45 @@ def test_the_datacite_checks_find_what_the_schema_overlooks(two: Collection) -> 
         assert any(expected in p for p in problems), (expected, problems)
 
 
+def test_a_public_release_waits_for_every_credit_line_and_decision(two: Collection) -> None:
+    pending = two.registry.contributions["two"].model_copy(update={"attribution": Attribution(state="pending")})
+    waiting = replace(two, registry=registry(two.registry.contributions["one"], pending))
+    twice = Finding("person_twice", "warning", "same name as owner-one", file="people/owner-two.yaml")
+    with open_executor("serial") as (workers, count), pytest.raises(ReleaseRefused) as refused:
+        build_release(waiting, [twice], PUBLIC, ON_THE_DAY, workers, count, lambda _: None)
+    errors = {(f.rule, f.contribution) for f in refused.value.findings if f.severity == "error"}
+    assert errors == {("attribution_pending", "two"), ("person_undecided", "")}
+    assert two.warehouse.find("releases") == []
+    assert [(f.rule, f.severity) for f in build(waiting).findings] == [("attribution_pending", "warning")]
+    agreed = pending.model_copy(update={"attribution": Attribution(state="pending", fallback_agreed=GIVEN)})
+    assert build(replace(two, registry=registry(two.registry.contributions["one"], agreed)), PUBLIC, ON_THE_DAY)
+
+
+def test_a_public_release_names_those_who_were_frozen(two: Collection) -> None:
+    rehearsed = build(two)
+    credited = building.credited_images(two, rehearsed.facts, rehearsed.folder)
+    frozen = snapshot.freeze(two.registry, credited, dt.date(2027, 5, 31), [])
+    two.warehouse.write_bytes(snapshot.FROZEN, frozen.to_json().encode())
+    hidden = two.registry.people["core-member"].model_copy(update={"consent": Consent.ANONYMOUS})
+    changed = two.registry.model_copy(update={"people": two.registry.people | {"core-member": hidden}})
+    with pytest.raises(ReleaseRefused, match="gone: Core Member") as refused:
+        build(replace(two, registry=changed), PUBLIC, ON_THE_DAY)
+    assert {f.rule for f in refused.value.findings} == {"author_list_changed"}
+    assert not two.warehouse.exists("releases/public/v1.0.0/RELEASED.json")
+    made = build(two, PUBLIC, ON_THE_DAY)
+    text = Path(two.warehouse.url(made.folder), "authors/author_list_snapshot.json").read_text()
+    assert snapshot.read_snapshot(text).authors == frozen.authors
+    two.warehouse.write_bytes(snapshot.FROZEN, b"{}")
+    assert [f.rule for f in build(two).findings] == ["author_list_unreadable"]
+
+
+def test_every_credited_contribution_has_its_page(two: Collection) -> None:
+    folder = Path(two.warehouse.url(build(two).folder))
+    table = pd.read_csv(folder / "attribution.csv")
+    assert [folder / p for p in table["credit_page"]] == sorted((folder / "contributions").iterdir())
+    assert len(table) == 2
+
+
 def test_release_documents_name_the_same_people(two: Collection) -> None:
     folder = Path(two.warehouse.url(build(two).folder))
     record = json.loads((folder / "datacite.json").read_text())
@@ -449,5 +489,7 @@ def test_release_documents_name_the_same_people(two: Collection) -> None:
     people |= {c["name"] for c in record["contributors"] if c["nameType"] == "Personal"}
     table = pd.read_csv(folder / "authors/authors.csv")
     assert {f"{r.family}, {r.given}" for r in table.itertuples()} == people
+    frozen = snapshot.read_snapshot((folder / "authors/author_list_snapshot.json").read_text())
+    assert {f"{a.family}, {a.person.given}" for a in frozen.authors.authors} == people
     assert "Owner Two" in (folder / "authors/authors.md").read_text()
     assert building.release_folder(REHEARSAL) in str(folder)

@@ -17,6 +17,7 @@ from aqqua_dataset.registry.check import CONTACTS, UNREADABLE, Lines, check_regi
 from aqqua_dataset.registry.decisions import load_decisions
 from aqqua_dataset.registry.labels import load_answers, with_taxonomy
 from aqqua_dataset.registry.models import Contact, Contribution, Institution, Person, Record, Registry, Settings
+from aqqua_dataset.registry.people_decisions import check_names, check_policy, load_papers, load_people_decisions
 
 R = TypeVar("R", bound=Record)
 
@@ -78,9 +79,13 @@ def load_registry(folder: Path) -> tuple[Registry | None, list[Finding]]:
     files.findings += wrong
     decisions, wrong = load_decisions(folder, people)
     files.findings += [*wrong, *bridge_problem(folder)]
+    people_decisions, wrong = load_people_decisions(folder, people)
+    files.findings += [*wrong, *check_policy(settings, people), *check_names(people)]
+    papers, wrong = load_papers(folder)
+    files.findings += wrong
     registry = Registry(
         settings=settings, people=people, institutions=institutions, contributions=contributions, labels=labels,
-        duplicate_decisions=decisions,
+        duplicate_decisions=decisions, decisions=people_decisions, papers=papers,
     )  # fmt: skip
     found = check_registry(registry, files.lines, contacts)
     unreadable = {f.contribution for f in found if f.rule in UNREADABLE}
