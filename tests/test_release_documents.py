@@ -40,7 +40,7 @@ from aqqua_dataset.registry.models import (
     Registry,
     Source,
 )
-from aqqua_dataset.release import attribution, cards, doi, people
+from aqqua_dataset.release import attribution, author_tables, cards, doi, people
 from aqqua_dataset.release.facts import ReleaseFacts
 
 MARK = "[REHEARSAL - not a release] "
@@ -151,8 +151,8 @@ def documents(about: ReleaseFacts, using: Registry = REGISTRY) -> dict[str, str]
     made = doi.datacite_record(using, about, authors)
     rows = attribution.attribution_rows(using, about, CREDITS)
     return {
-        "authors.csv": people.authors_csv(authors, about),
-        "authors.md": people.authors_markdown(authors, about),
+        "authors.csv": author_tables.authors_csv(authors, about),
+        "authors.md": author_tables.authors_markdown(authors, about),
         "attribution": json.dumps(rows, default=str),
         "ATTRIBUTION.md": attribution.attribution_markdown(rows, about),
         "datacite.json": doi.datacite_json(made),
@@ -250,8 +250,8 @@ def test_the_list_does_not_depend_on_any_order(order: list[str], shuffle: random
 
 
 def test_authors_csv_has_one_row_per_person() -> None:
-    rows = list(csv.DictReader(io.StringIO(people.authors_csv(AUTHORS, facts()))))
-    assert tuple(rows[0]) == people.AUTHOR_COLUMNS
+    rows = list(csv.DictReader(io.StringIO(author_tables.authors_csv(AUTHORS, facts()))))
+    assert tuple(rows[0]) == author_tables.AUTHOR_COLUMNS
     assert [r["order"] for r in rows] == ["1", "2", "3", "4", "5", "6"]
     assert [r["role"] for r in rows] == ["core"] * 2 + ["consortium"] * 3 + ["acknowledged"]
     assert {k: rows[2][k] for k in ("family", "particle", "orcid", "contributions")} == {
@@ -302,6 +302,7 @@ def test_attribution_says_all_that_the_licence_asks_for() -> None:
         "institution_rors": "https://ror.org/02h2x0161; ", "copyright_notice": "© Hal",
         "licence_spdx": "CC-BY-NC-4.0", "licence_url": REGISTRY.settings.licence_url,
         "source_url": "https://example.org/nets", "source_dataset_id": None, "retrieved_on": dt.date(2026, 1, 2),
+        "source_licence_spdx": None, "source_licence_seen": None, "credit_page": "contributions/nets-two.html",
         "acknowledgement": "Thanks to\nthe crew", "funding": "Sea Fund, SF-1, Nets",
         "cite_dois": "10.1234/Paper; 10.1234/paper.2", "permission_type": "signed",
         "permission_date": dt.date(2025, 9, 3), "interim_terms": "other: Only for models",

@@ -14,6 +14,7 @@ from aqqua_dataset.privacy import EMAIL
 from aqqua_dataset.registry.identifiers import is_spdx_like, is_valid_doi, is_valid_orcid, is_valid_ror
 from aqqua_dataset.registry.models import AUTO, Column, Contact, Contribution, Event, Person, Registry, Source
 from aqqua_dataset.registry.same_people import bare_orcid, same_people
+from aqqua_dataset.registry.tables import DECISIONS
 
 Keys = tuple[str | int, ...]
 #: File -> path of keys as text -> 1-based line; the path () is the record's first line. Also files with errors.
@@ -184,9 +185,9 @@ def _person(registry: Registry, person: Person, at: _At) -> Iterator[Finding]:
 
 def _duplicates(registry: Registry, places: Lines, contacts: Mapping[int, Contact]) -> Iterator[Finding]:
     mails = {c.person: c.email for c in contacts.values()}
-    for pair in same_people(registry.people.values(), mails):
+    for pair in same_people(registry, mails):
         at = _At(places, f"people/{pair.other.id}.yaml")
-        message = f"same {pair.sign} as {pair.first.id}; if they are one person, set same_as in one of the two files"
+        message = f"same {pair.sign} as {pair.first.id}; decide in {DECISIONS} whether they are one person"
         if pair.certain:
             yield at(("orcid",), "person_twice", message, pair.other.orcid)
         else:
@@ -217,6 +218,7 @@ def _contribution(registry: Registry, contribution: Contribution, at: _At) -> It
         [
             *(("doi_invalid", ("attribution", "cite_dois", i), d) for i, d in enumerate(attribution.cite_dois)),
             *(("ror_invalid", ("attribution", "funding", i, "ror"), f.ror) for i, f in enumerate(attribution.funding)),
+            ("spdx_invalid", ("source", "licence"), contribution.source.licence if contribution.source else None),
         ],
     )
     yield from _readable(contribution, at)

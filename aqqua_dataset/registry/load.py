@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 
 from aqqua_dataset.findings import Finding
 from aqqua_dataset.registry.check import CONTACTS, UNREADABLE, Lines, check_registry, nearest_line
+from aqqua_dataset.registry.decisions import check_policy, load_decisions, load_papers
 from aqqua_dataset.registry.labels import load_answers, with_taxonomy
 from aqqua_dataset.registry.models import Contact, Contribution, Institution, Person, Record, Registry, Settings
 
@@ -74,9 +75,14 @@ def load_registry(folder: Path) -> tuple[Registry | None, list[Finding]]:
         return None, files.findings
     labels, wrong = load_answers(folder, people)
     files.findings += wrong
+    decisions, wrong = load_decisions(folder, people)
+    files.findings += [*wrong, *check_policy(settings, people)]
+    papers, wrong = load_papers(folder)
+    files.findings += wrong
     registry = Registry(
-        settings=settings, people=people, institutions=institutions, contributions=contributions, labels=labels
-    )
+        settings=settings, people=people, institutions=institutions, contributions=contributions, labels=labels,
+        decisions=decisions, papers=papers,
+    )  # fmt: skip
     found = check_registry(registry, files.lines, contacts)
     unreadable = {f.contribution for f in found if f.rule in UNREADABLE}
     usable = {name: c for name, c in contributions.items() if name not in unreadable}

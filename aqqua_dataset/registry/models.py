@@ -5,60 +5,24 @@ Only the shape of one file is decided here. What can be judged only with all fil
 """
 
 import datetime as dt
-from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
-Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
-
+from aqqua_dataset.registry.credit import Attribution as Attribution
+from aqqua_dataset.registry.credit import AuthorPolicy as AuthorPolicy
+from aqqua_dataset.registry.credit import Consent as Consent
+from aqqua_dataset.registry.credit import Funding as Funding
+from aqqua_dataset.registry.credit import Institution as Institution
+from aqqua_dataset.registry.credit import Paper as Paper
+from aqqua_dataset.registry.credit import Person as Person
+from aqqua_dataset.registry.credit import PersonDecision as PersonDecision
+from aqqua_dataset.registry.credit import Record as Record
+from aqqua_dataset.registry.credit import Slug as Slug
+from aqqua_dataset.registry.credit import Text as Text
 
 #: Value of ``source.format`` when the format is to be recognised from the files.
 AUTO = "auto"
-
-
-class Record(BaseModel):
-    """Base of all registry records: frozen, no unknown keys, no numbers that are none."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Consent(StrEnum):
-    """How a person agreed to be named."""
-
-    AUTHOR = "author"
-    CONSORTIUM_ONLY = "consortium_only"
-    ACKNOWLEDGE_ONLY = "acknowledge_only"
-    ANONYMOUS = "anonymous"
-
-
-class Institution(Record):
-    """One institution; ``position`` places its star on the public map (degrees, WGS 84)."""
-
-    id: Slug
-    name: Text
-    ror: str | None = None
-    city: Text | None = None
-    country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
-    latitude: Annotated[float, Field(ge=-90, le=90)] | None = None
-    longitude: Annotated[float, Field(ge=-180, le=180)] | None = None
-
-
-class Person(Record):
-    """One person as they wish to be named. E-mail addresses live apart, in private/contacts.yaml."""
-
-    id: Slug
-    given: Text
-    family: Text
-    particle: Text | None = None
-    suffix: Text | None = None
-    orcid: str | None = None
-    affiliations: tuple[Slug, ...] = ()
-    consent: Consent
-    consent_date: dt.date
-    core_team: bool = False
-    same_as: Slug | None = None
 
 
 class Permission(Record):
@@ -74,26 +38,6 @@ class Contributor(Record):
     person: Slug
     type: Text
     credit_roles: tuple[Text, ...] = ()
-
-
-class Funding(Record):
-    """One grant to acknowledge."""
-
-    funder: Text
-    ror: str | None = None
-    award_number: Text | None = None
-    award_title: Text | None = None
-
-
-class Attribution(Record):
-    """How the owner wants to be credited; ``pending`` falls back to owner and institution."""
-
-    state: Literal["given", "pending", "waived"]
-    text: Text | None = None
-    copyright_notice: Text | None = None
-    acknowledgement: Text | None = None
-    cite_dois: tuple[Text, ...] = ()
-    funding: tuple[Funding, ...] = ()
 
 
 class Column(Record):
@@ -123,7 +67,7 @@ class Join(Record):
     sheet: Text | None = None
     key: Annotated[tuple[Text, ...], Field(min_length=1)]
     to: Annotated[tuple[Text, ...], Field(min_length=1)]
-    mapping: dict[str, Column] = {}
+    mapping: dict[str, Column] = Field(default_factory=dict)
 
 
 class FolderValues(Record):
@@ -142,6 +86,8 @@ class Source(Record):
         dataset_id: id of the data set where it came from (EcoTaxa project, cruise, ...).
         retrieved: day the delivery was taken.
         url: public landing page or DOI of the source, for attribution.
+        licence: SPDX id of the licence under which the copy we hold was public; see ``licences.csv``.
+        licence_seen: day that licence was read at the source; it may have changed since.
         mapping: canonical input -> column; comes before what the format's own columns mean.
         tables: for a free table only: glob of the tables inside the delivery; ``none`` for images without a table.
         sheet: for a free table only: sheet of a spreadsheet; the first when left out.
@@ -157,7 +103,9 @@ class Source(Record):
     dataset_id: Text | None = None
     retrieved: dt.date | None = None
     url: Text | None = None
-    mapping: dict[str, Column] = {}
+    licence: Text | None = None
+    licence_seen: dt.date | None = None
+    mapping: dict[str, Column] = Field(default_factory=dict)
     tables: Text = "*"
     sheet: Text | None = None
     images: str = ""
@@ -209,7 +157,7 @@ class Declared(Record):
     pixel_size: Quantity | None = None
     pixel_size_y: Quantity | None = None
     pixel_rescale_factor: Annotated[float, Field(gt=0)] | None = None
-    column_units: dict[str, Text] = {}
+    column_units: dict[str, Text] = Field(default_factory=dict)
     latitude: Annotated[float, Field(ge=-90, le=90)] | None = None
     longitude: Annotated[float, Field(ge=-180, le=360)] | None = None
     depth_min_m: float | None = None
@@ -288,11 +236,15 @@ class Contribution(Record):
 
 
 class PermissionKind(Record):
-    """A permission the form can hold; mandatory ones decide intake."""
+    """A permission the form can hold; mandatory ones decide intake.
+
+    ``invites_to`` names the papers that owners who give it are invited to.
+    """
 
     id: Slug
     title: Text
     mandatory: bool
+    invites_to: Text | None = None
 
 
 class InterimTerm(Record):
@@ -344,6 +296,7 @@ class Settings(Record):
     dataset: DatasetRecord
     permissions: Annotated[tuple[PermissionKind, ...], Field(min_length=1)]
     interim_terms: Annotated[tuple[InterimTerm, ...], Field(min_length=1)]
+    authors: AuthorPolicy = AuthorPolicy()
     instrument_aliases: tuple[InstrumentAlias, ...] = ()
     longhurst: Text | None = None
     taxonomy: Text | None = None
@@ -389,6 +342,8 @@ class Registry(Record):
     institutions: dict[str, Institution]
     contributions: dict[str, Contribution]
     labels: tuple[LabelAnswer, ...] = ()
+    decisions: tuple[PersonDecision, ...] = ()
+    papers: tuple[Paper, ...] = ()
 
     def missing_mandatory(self, contribution: Contribution) -> list[str]:
         """Ids of the mandatory permissions this contribution lacks; empty means intake is allowed."""

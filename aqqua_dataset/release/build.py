@@ -1,13 +1,11 @@
 """Builds a release: gate, parts, tables, documents, checksums, and at last the file that says it is whole."""
 
-import csv
 import datetime as dt
-import io
 import json
 import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 import pyarrow as pa
@@ -19,10 +17,12 @@ from aqqua_dataset.findings import Finding, has_errors, worst_first
 from aqqua_dataset.harmonise.rows import to_arrow
 from aqqua_dataset.pipeline import Collection, manifest
 from aqqua_dataset.progress import ledger
-from aqqua_dataset.release import attribution, cards, doi, people
+from aqqua_dataset.release import attribution, author_tables, authors, cards, doi, pages
 from aqqua_dataset.release.facts import ReleaseFacts
 from aqqua_dataset.release.gate import ReleaseRefused, ReleaseRequest, gate, withheld_reason
+from aqqua_dataset.release.licences import item_licence
 from aqqua_dataset.release.parts import ReleasedPart, ReleasePartTask, release_part
+from aqqua_dataset.release.snapshot import FROZEN, Snapshot, changes, freeze_problems, frozen_list, take_snapshot
 from aqqua_dataset.warehouse import Warehouse
 
 log = logging.getLogger(__name__)
@@ -96,8 +96,12 @@ def build_release(
     _require(ledger.imbalances(counted) + _leak_findings(leaks))
 
     facts = _facts(collection, request, folder, parts, {c: n for c, n in images.items() if n})
-    _write_tables(collection, folder, facts, counted)
-    _write_documents(collection, folder, facts, counted)
+    credited = credited_images(collection, facts, folder)
+    findings += _credit_findings(collection, request, credited, registry_findings)
+    _require(findings)
+    snapshot = take_snapshot(collection.registry, credited, request.date)
+    _write_tables(collection, folder, facts, counted, credited, snapshot)
+    _write_documents(collection, folder, facts, counted, snapshot)
     _require(_leak_findings(_search(warehouse, folder)))
     _seal(warehouse, folder, facts)
     return Release(
@@ -109,6 +113,28 @@ def build_release(
 def _require(findings: list[Finding]) -> None:
     if has_errors(findings):
         raise ReleaseRefused(findings)
+
+
+def _credit_findings(
+    collection: Collection, request: ReleaseRequest, credited: dict[str, int], registry_findings: list[Finding]
+) -> list[Finding]:
+    """What is undecided about names and credit: errors for a public release, warnings for a rehearsal.
+
+    A frozen list that no longer is what the registry says is undecided too: a paper may have been sent in with it.
+    """
+    registry, warehouse = collection.registry, collection.warehouse
+    found = freeze_problems(registry, credited, registry_findings)
+    found += attribution.attribution_problems(registry, credited)
+    try:
+        frozen = frozen_list(warehouse)
+    except ValueError as error:
+        found.append(Finding("author_list_unreadable", "error", str(error), file=FROZEN))
+    else:
+        message = "differs from the frozen author list; decide, and run: aqqua authors freeze"
+        told = changes(frozen, take_snapshot(registry, credited, request.date)) if frozen else []
+        found += [Finding("author_list_changed", "error", message, file=FROZEN, value=line) for line in told]
+    strict = request.view == "public" and not request.rehearsal
+    return found if strict else [replace(f, severity="warning") for f in found]
 
 
 def _leak_findings(leaks: list[str]) -> list[Finding]:
@@ -151,12 +177,14 @@ def _tasks(
         if withheld_reason(collection.registry, contribution, request) or None in stages:
             continue
         rows, core, images, quality = (s for s in stages if s is not None)
+        licence = item_licence(collection.registry, contribution)
         tasks += [
             ReleasePartTask(
                 warehouse=collection.warehouse, release=folder, contribution=contribution.id, part=part,
                 rows_folder=rows["folder"], core_folder=core["folder"], images_folder=images["folder"],
                 quality_folder=quality["folder"],
-                license=settings.licence_spdx, available_from=settings.release_date.isoformat(),
+                license=licence.spdx if licence else settings.licence_spdx,
+                available_from=settings.release_date.isoformat(),
                 left_out=left_out, shared=shared, version=request.name, rehearsal=request.rehearsal,
             )
             for part in range(len(images["parts"]))
@@ -203,17 +231,23 @@ def _facts(
     )
 
 
-def _write_tables(collection: Collection, folder: str, facts: ReleaseFacts, counted: pa.Table) -> None:
-    """Ledger, attribution and duplicates, as Parquet and, where people read them, as CSV."""
+def _write_tables(
+    collection: Collection, folder: str, facts: ReleaseFacts, counted: pa.Table, credited: dict[str, int],
+    snapshot: Snapshot,
+) -> None:  # fmt: skip
+    """Ledger, attribution and duplicates, as Parquet and, where people read them, as CSV and pages."""
     warehouse = collection.warehouse
-    rows = attribution.attribution_rows(collection.registry, facts, credited_images(collection, facts, folder))
+    rows = attribution.attribution_rows(collection.registry, facts, credited)
     attributed = to_arrow(pd.DataFrame(rows, columns=schema.arrow("attribution").names), "attribution")
     labelled = counted.append_column("release", pa.array([facts.version] * len(counted), pa.string()))
     for name, table in (("ledger", labelled), ("attribution", attributed)):
         marked = table.replace_schema_metadata((table.schema.metadata or {}) | {b"release": facts.version.encode()})
         warehouse.write_parquet(f"{folder}/{name}.parquet", marked, marked.schema)
-        warehouse.write_bytes(f"{folder}/{name}.csv", _csv(table.to_pylist()))
+        text = author_tables.csv_text(table.column_names, (row.values() for row in table.to_pylist()))
+        warehouse.write_bytes(f"{folder}/{name}.csv", text.encode())
     warehouse.write_bytes(f"{folder}/ATTRIBUTION.md", attribution.attribution_markdown(rows, facts).encode())
+    for path, text in pages.credit_pages(snapshot, rows, facts):
+        warehouse.write_bytes(f"{folder}/{path}", text.encode())
     with warehouse.connect() as connection:
         released = connection.sql(
             """from read_parquet($table)
@@ -239,31 +273,23 @@ def credited_images(collection: Collection, facts: ReleaseFacts, folder: str) ->
         return dict(counted.fetchall())
 
 
-def _write_documents(collection: Collection, folder: str, facts: ReleaseFacts, counted: pa.Table) -> None:
-    registry = collection.registry
-    authors = people.author_list(registry, credited_images(collection, facts, folder).keys())
-    record = doi.datacite_record(registry, facts, authors)
+def _write_documents(
+    collection: Collection, folder: str, facts: ReleaseFacts, counted: pa.Table, snapshot: Snapshot
+) -> None:
+    registry, named = collection.registry, snapshot.authors
+    record = doi.datacite_record(registry, facts, named)
     _require([Finding("datacite_record", "error", p) for p in doi.datacite_problems(record)])
     documents = {
-        "README.md": cards.readme_card(registry, facts, authors, counted.to_pylist()),
+        "README.md": cards.readme_card(registry, facts, named, counted.to_pylist()),
         "LICENSE": cards.licence_file(registry.settings, facts),
-        "CITATION.cff": cards.citation_cff(registry, facts, authors),
+        "CITATION.cff": cards.citation_cff(registry, facts, named),
         "datacite.json": doi.datacite_json(record),
         "datacite.xml": doi.datacite_xml(record),
-        "authors/authors.csv": people.authors_csv(authors, facts),
-        "authors/authors.md": people.authors_markdown(authors, facts),
+        **{f"authors/{name}": text for name, text in authors.render(snapshot, facts).items()},
         "data-dictionary.md": f"{facts.mark}Release {facts.version}\n\n{schema.dictionary_markdown()}",
     }
     for path, text in documents.items():
         collection.warehouse.write_bytes(f"{folder}/{path}", text.encode())
-
-
-def _csv(rows: list[dict[str, object]]) -> bytes:
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, rows[0] if rows else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return stream.getvalue().encode()
 
 
 def _search(warehouse: Warehouse, folder: str) -> list[str]:

@@ -64,6 +64,9 @@ not for uses primarily intended for or directed towards commercial advantage or 
 You must credit the contributions you use, link to the licence and say what you changed. Whom to credit
 stands in attribution.csv, by the contribution ids of every image. There is no warranty. The text at the
 address above is the licence; these lines only explain it.
+
+Images of contributions whose permission_type in attribution.csv is public_licence keep the licence named
+there (licence_spdx, licence_url), which then holds in place of the one above.
 """
     what = "This is a rehearsal and not a release." if facts.rehearsal else "This is the internal view."
     return f"""{facts.mark}{facts.view} view, version {facts.version}
@@ -161,8 +164,10 @@ def _files(facts: ReleaseFacts) -> str:
 | `metadata/contribution=<id>/part-00000.parquet` | one row per image: scale, instrument, time, position, depth, label, and where it lies: `shard`, `offset`, `length` (bytes), `image_sha256` |
 | `verbatim/contribution=<id>/part-00000.parquet` | the delivered columns of the same images as text, without personal data |
 | `duplicates.parquet` | delivered images that an equal image stands for |
-| `attribution.csv`, `attribution.parquet`, `ATTRIBUTION.md` | whom to credit |
-| `authors/authors.csv`, `authors/authors.md` | authors and data provider consortium |
+| `attribution.csv`, `attribution.parquet`, `ATTRIBUTION.md` | whom to credit; `contributions/<id>.html` is a page for each |
+| `authors/authors.csv`, `authors/authors.md`, `authors/authors.jats.xml`, `authors/latex/` | authors and data provider consortium, for reading and for manuscripts |
+| `authors/references.bib`, `authors/acknowledgements.txt`, `authors/funding.csv` | papers to cite, thanks, grants |
+| `authors/author_list_snapshot.json` | the frozen list that all of `authors/` is made from |
 | `ledger.csv`, `ledger.parquet` | every contribution counted from declared to published |
 | `data-dictionary.md` | every column: unit, range, terms, meaning |
 | `datacite.json`, `datacite.xml`, `CITATION.cff` | records for machines |

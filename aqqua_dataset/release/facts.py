@@ -2,9 +2,29 @@
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 View = Literal["internal", "public"]
+
+
+class Marked(Protocol):
+    """What every document says of where it comes from: a version, and for a rehearsal a mark before titles."""
+
+    @property
+    def version(self) -> str:
+        """Version of the release, or of the list."""
+
+    @property
+    def mark(self) -> str:
+        """Prefix of titles and texts, or ""."""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """Says of documents outside a release, such as a manuscript's author list, which list they come from."""
+
+    version: str
+    mark: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,43 @@
+"""Under which licence a contribution's images are published: the release's, or their own where that stays.
+
+A signed form is a direct grant by the owner, so whatever licence a public copy has doesn't matter. What is public and
+not signed for keeps the licence of the copy, if the vocabulary ``licences.csv`` says that it may stand beside others.
+"""
+
+import functools
+from dataclasses import dataclass
+
+from aqqua_dataset import schema
+from aqqua_dataset.registry.models import Contribution, Registry
+
+
+@dataclass(frozen=True)
+class ItemLicence:
+    """The licence of a contribution's images.
+
+    Attributes:
+        spdx: SPDX id.
+        url: address of its text.
+        signed: whether a signed form grants it; else it is that of the public copy.
+    """
+
+    spdx: str
+    url: str
+    signed: bool
+
+
+def item_licence(registry: Registry, contribution: Contribution) -> ItemLicence | None:
+    """The licence of a contribution's images in a public release; None where nothing allows to publish them."""
+    settings = registry.settings
+    if not registry.missing_mandatory(contribution):
+        return ItemLicence(settings.licence_spdx, settings.licence_url, signed=True)
+    given = contribution.source.licence if contribution.source else None
+    return _kept().get((given or "").lower())
+
+
+@functools.cache
+def _kept() -> dict[str, ItemLicence]:
+    """The licences that images keep without a form, by id in small letters: capitals mean nothing in SPDX."""
+    known = schema.vocabulary("licences.csv")
+    kept = known[known["unsigned"] == "keep"]
+    return {row.spdx.lower(): ItemLicence(row.spdx, row.url, signed=False) for row in kept.itertuples()}

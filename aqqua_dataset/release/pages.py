@@ -1,0 +1,129 @@
+"""A page per contribution: everything that whoever uses its images has to say, and who took part.
+
+Static HTML without scripts and without any request; what contributors wrote is text there and nothing else.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from aqqua_dataset.release.attribution import TOLD, credit_page, grants_licence
+from aqqua_dataset.release.escape import markup, visible, web_address
+from aqqua_dataset.release.facts import ReleaseFacts
+from aqqua_dataset.release.people import Author, AuthorList
+from aqqua_dataset.release.snapshot import Snapshot
+
+_STYLE = """:root { color-scheme: light dark; --ink: #1c2733; --page: #fff; --soft: #5a6875; --line: #dde3e8;
+  --link: #1b6ca8; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e4e9ee; --page: #14191e; --soft: #a3afba; --line: #323b44;
+  --link: #6bb4e6; } }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 46rem; margin: 0 auto; padding: 1rem 1.2rem 3rem;
+  color: var(--ink); background: var(--page); overflow-wrap: anywhere; }
+h1 { font-size: 1.5rem; line-height: 1.25; } a { color: var(--link); }
+.soft { color: var(--soft); } .mark { border-left: 4px solid #b3261e; padding: 0.3rem 0.8rem; }
+.credit { font-size: 1.15rem; }
+dt { font-weight: 600; margin-top: 0.9rem; padding-top: 0.9rem; border-top: 1px solid var(--line); }
+dd { margin: 0.2rem 0 0; } ul { padding-left: 1.2rem; margin: 0.2rem 0; }"""
+# The browser itself then refuses whatever a delivered text might try to load or run.
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+
+
+def credit_pages(
+    snapshot: Snapshot, rows: Iterable[Mapping[str, object]], facts: ReleaseFacts
+) -> Iterator[tuple[str, str]]:
+    """Path inside the release and text of each contribution's page.
+
+    Args:
+        snapshot: who is named.
+        rows: rows of the ``attribution`` table.
+        facts: the release.
+    """
+    people: dict[str, list[Author]] = {}
+    for author in (*snapshot.authors.authors, *snapshot.authors.acknowledged):
+        for contribution in author.contributions:
+            people.setdefault(contribution, []).append(author)
+    for row in rows:
+        name = str(row["contribution_id"])
+        yield credit_page(name), _page(snapshot, row, people.get(name, []), facts)
+
+
+def _page(snapshot: Snapshot, row: Mapping[str, object], people: list[Author], facts: ReleaseFacts) -> str:
+    title = markup(f"{facts.mark}{row['title']}")
+    notes = [f'<p class="mark">{markup(text)}</p>' for text in _notes(row, facts)]
+    images = f"{row['images_credited']:,} image{'' if row['images_credited'] == 1 else 's'}"
+    version = f"release {markup(facts.version)}, {facts.date.isoformat()}, view {facts.view}"
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
+<title>{title}</title>
+<style>{_STYLE}</style>
+</head>
+<body>
+<header><p class="soft"><a href="../README.md">{markup(snapshot.work.title)}</a>, {version}</p>
+<h1>{title}</h1></header>
+<main>
+{"".join(notes)}
+<p class="credit">{_lines(str(row["attributed_to"]))}</p>
+<p class="soft">{images}; contribution <code>{markup(str(row["contribution_id"]))}</code></p>
+<dl>
+{"".join(f"<dt>{term}</dt><dd>{text}</dd>" for term, text in _entries(snapshot.authors, row, people) if text)}
+</dl>
+</main>
+<footer><p class="soft">Every image of the release has a contribution_id;
+<a href="../attribution.csv">attribution.csv</a> holds these words for all of them.</p></footer>
+</body>
+</html>
+"""
+
+
+def _notes(row: Mapping[str, object], facts: ReleaseFacts) -> Iterator[str]:
+    if facts.rehearsal:
+        yield "This is a rehearsal and not a release. Nothing in it is licensed to anybody."
+    elif not grants_licence(facts):
+        yield "This is the internal view. Nothing in it is licensed to anybody."
+    if row["attribution_state"] == "pending":
+        yield "The owner's own wording is still to come."
+
+
+def _entries(authors: AuthorList, row: Mapping[str, object], people: list[Author]) -> Iterator[tuple[str, str]]:
+    yield "People", _listed(_person(authors, a) for a in people)
+    yield "Institutions", _listed(_institutions(row))
+    basis = " (of the public copy; no form was signed)" if row["permission_type"] == "public_licence" else ""
+    yield "Licence", f"{_link(str(row['licence_url']), str(row['licence_spdx']))}{basis}"
+    for name, term in TOLD:
+        text = str(row[name] or "")
+        if name == "cite_dois":
+            yield term, _listed(_link(f"https://doi.org/{doi}", doi) for doi in text.split("; ") if doi)
+        else:
+            yield term, _link(text, text) if name == "source_url" else _lines(text)
+    if row["retrieved_on"]:
+        yield "Taken from the source on", markup(str(row["retrieved_on"]))
+
+
+def _person(authors: AuthorList, author: Author) -> str:
+    places = ", ".join(markup(i.name) for i in authors.affiliations(author))
+    orcid = f" {_link(author.person.orcid, author.person.orcid)}" if author.person.orcid else ""
+    return f"{markup(author.name)}{f' ({places})' if places else ''}{orcid}"
+
+
+def _institutions(row: Mapping[str, object]) -> Iterator[str]:
+    names = str(row["institutions"] or "").split("; ")
+    rors = str(row["institution_rors"] or "").split("; ")
+    for n, name in enumerate(filter(None, names)):
+        yield _link(rors[n], name) if n < len(rors) else markup(name)
+
+
+def _listed(items: Iterable[str]) -> str:
+    entries = "".join(f"<li>{item}</li>" for item in items)
+    return f"<ul>{entries}</ul>" if entries else ""
+
+
+def _lines(text: str) -> str:
+    return "<br>".join(markup(line) for line in visible(text).split("\n"))
+
+
+def _link(address: str, text: str) -> str:
+    """A link where the address is one of the web, else the text alone."""
+    target = web_address(address)
+    return f'<a href="{markup(target)}" rel="noreferrer">{markup(text)}</a>' if target else markup(text)
