@@ -7,8 +7,11 @@ from aqqua_dataset.findings import Finding
 from aqqua_dataset.registry.credit import Paper, Person, PersonDecision
 from aqqua_dataset.registry.identifiers import is_valid_doi
 from aqqua_dataset.registry.models import Settings
+from aqqua_dataset.registry.publishing import SignOff
 from aqqua_dataset.registry.same_people import bare_orcid, standing_for
 from aqqua_dataset.registry.tables import DECISIONS, PAPERS, load_table, row_finding
+
+SIGN_OFFS = "sign_offs.csv"
 
 _A_PERSON = "expected the id of a person in people/"
 _EXPECTED = {
@@ -19,6 +22,8 @@ _EXPECTED = {
     "decided_on": "expected a date such as 2027-05-31",
     "kind": "expected article or misc",
     "year": "expected a year such as 2019",
+    "date": "expected a date such as 2027-07-15",
+    "manifest_sha256": "expected manifest_sha256 of the release's RELEASED.json: 64 digits and letters a to f",
 }
 
 
@@ -83,6 +88,18 @@ def load_papers(folder: Path) -> tuple[tuple[Paper, ...], list[Finding]]:
         else:
             kept[paper.doi.lower()] = paper
     return tuple(kept.values()), findings
+
+
+def load_sign_offs(folder: Path, people: Mapping[str, Person]) -> tuple[tuple[SignOff, ...], list[Finding]]:
+    """Who signed which built release off, and everything that is wrong with it; a row with a mistake is left out."""
+    rows, findings = load_table(folder, SIGN_OFFS, SignOff, _EXPECTED)
+    kept = []
+    for line, row in rows:
+        if row.person in people:
+            kept.append(row)
+        else:
+            findings.append(row_finding(SIGN_OFFS, line, "person", _A_PERSON, row.person))
+    return tuple(kept), findings
 
 
 def check_policy(settings: Settings, people: Mapping[str, Person]) -> Iterator[Finding]:

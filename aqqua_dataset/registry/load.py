@@ -13,8 +13,9 @@ from pydantic_core import ErrorDetails
 
 from aqqua_dataset.findings import Finding
 from aqqua_dataset.registry.check import CONTACTS, UNREADABLE, Lines, check_registry, nearest_line
-from aqqua_dataset.registry.decisions import check_policy, load_decisions, load_papers
+from aqqua_dataset.registry.decisions import check_policy, load_decisions, load_papers, load_sign_offs
 from aqqua_dataset.registry.labels import load_answers, with_taxonomy
+from aqqua_dataset.registry.dois import check_dois
 from aqqua_dataset.registry.models import Contact, Contribution, Institution, Person, Record, Registry, Settings
 
 R = TypeVar("R", bound=Record)
@@ -79,9 +80,11 @@ def load_registry(folder: Path) -> tuple[Registry | None, list[Finding]]:
     files.findings += [*wrong, *check_policy(settings, people)]
     papers, wrong = load_papers(folder)
     files.findings += wrong
+    sign_offs, wrong = load_sign_offs(folder, people)
+    files.findings += [*wrong, *check_dois(settings)]
     registry = Registry(
         settings=settings, people=people, institutions=institutions, contributions=contributions, labels=labels,
-        decisions=decisions, papers=papers,
+        decisions=decisions, papers=papers, sign_offs=sign_offs,
     )  # fmt: skip
     found = check_registry(registry, files.lines, contacts)
     unreadable = {f.contribution for f in found if f.rule in UNREADABLE}
