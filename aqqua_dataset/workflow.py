@@ -14,8 +14,11 @@ from aqqua_dataset.findings import Finding, Refused, has_errors
 from aqqua_dataset.pipeline import Collection, StageReport
 from aqqua_dataset.progress import ledger, page
 from aqqua_dataset.registry.load import load_registry
+from aqqua_dataset.release import doi_job
 from aqqua_dataset.release.build import Release, build_release
 from aqqua_dataset.release.gate import ReleaseRequest
+from aqqua_dataset.release.gate_rules import judge
+from aqqua_dataset.release.released import read_released
 from aqqua_dataset.warehouse import Warehouse
 
 log = logging.getLogger(__name__)
@@ -96,3 +99,17 @@ def release(
     find_duplicates(collection)
     now = dt.datetime.now(dt.UTC)
     return build_release(collection, registry_findings, request, now, executor, workers, progress)
+
+
+def register_doi(
+    collection: Collection, registry_findings: list[Finding], action: doi_job.Action, folder: str, production: bool,
+    now: dt.datetime, progress: Callable[[str], None] = log.info,
+) -> list[doi_job.Step]:  # fmt: skip
+    """One step of registering a sealed release's DOIs; raises DataCiteRefused, or ReleaseRefused."""
+    sealed = doi_job.read_sealed(collection.warehouse, folder)
+    red: list[Finding] = []
+    if production and action != "status":
+        released = read_released(collection.warehouse, folder)
+        broken = [f for f in registry_findings if f.severity == "error"]
+        red = broken + [f for v in judge(collection.registry, released, now) for f in v.findings()]
+    return doi_job.register(action, collection.registry.settings, sealed, production, red, now, progress)

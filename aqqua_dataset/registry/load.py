@@ -14,8 +14,8 @@ from pydantic_core import ErrorDetails
 from aqqua_dataset.findings import Finding
 from aqqua_dataset.registry.check import CONTACTS, UNREADABLE, Lines, check_registry, nearest_line
 from aqqua_dataset.registry.decisions import check_policy, load_decisions, load_papers, load_sign_offs
-from aqqua_dataset.registry.labels import load_answers, with_taxonomy
 from aqqua_dataset.registry.dois import check_dois
+from aqqua_dataset.registry.labels import load_answers, with_taxonomy
 from aqqua_dataset.registry.models import Contact, Contribution, Institution, Person, Record, Registry, Settings
 
 R = TypeVar("R", bound=Record)

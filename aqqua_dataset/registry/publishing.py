@@ -3,7 +3,7 @@
 import datetime as dt
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import StringConstraints
 
 from aqqua_dataset.registry.credit import Record, Slug, Text
 
@@ -81,7 +81,6 @@ class DoiSettings(Record):
         issued: day on which the present major version was first published; later minor versions are updates of it.
         data_paper: DOI of the paper that describes the dataset.
         software: DOI of the software that made it.
-        part_gigabytes: most a host takes in one record (10^9 bytes); the archives are then registered in parts.
         test, production: the two systems; without ``production`` nothing can be registered there.
     """
 
@@ -90,6 +89,5 @@ class DoiSettings(Record):
     issued: dt.date | None = None
     data_paper: Text | None = None
     software: Text | None = None
-    part_gigabytes: Annotated[float, Field(gt=0)] | None = None
     test: DoiSystem | None = None
     production: DoiSystem | None = None
