@@ -50,9 +50,7 @@ def _system(name: str, system: DoiSystem) -> Iterator[Finding]:
     if re.fullmatch(r"10\.[0-9]{4,5}", system.prefix) is None:
         yield _finding("doi_prefix", f"{at}.prefix", "expected a prefix such as 10.5072", system.prefix)
     elif name == "production" and system.prefix in TEST_PREFIXES:
-        yield _finding(
-            "doi_prefix", f"{at}.prefix", "expected the account's own prefix, not one for tests", system.prefix
-        )
+        yield _finding("doi_prefix", f"{at}.prefix", "expected a prefix that is not for tests", system.prefix)
     address = urllib.parse.urlsplit(system.api)
     local = address.hostname in ("127.0.0.1", "localhost", "::1")
     if address.hostname is None or not (address.scheme == "https" or (address.scheme == "http" and local)):

@@ -114,9 +114,7 @@ class DataCiteClient:
         body = json.dumps({"data": {"type": "dois", "attributes": attributes}}, ensure_ascii=False).encode()
         status, answer = self._request(method, path, body)
         if status == 201 and expected == 200:
-            message = (
-                "the DOI was gone when it was to be changed, and the server made it anew; look at it before going on"
-            )
+            message = "the DOI was gone when it was to be changed, and the server made it anew: look at it"
             raise DataCiteRefused([Finding("doi_created", "error", message, value=doi)])
         if status != expected:
             raise _refusal(status, answer, doi)

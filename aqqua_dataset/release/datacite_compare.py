@@ -38,7 +38,7 @@ def _normal(key: str, value: Any) -> Any:
     found = _plain(value)
     if isinstance(found, list) and key not in _ORDERED:
         found.sort(key=lambda v: json.dumps(v, sort_keys=True))
-    return found
+    return found or None
 
 
 def _plain(value: Any, key: str = "") -> Any:

@@ -6,13 +6,13 @@ first and sends only what differs, so that a second run changes nothing, and rea
 
 import dataclasses
 import datetime as dt
-import importlib.metadata
 import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from aqqua_dataset import __version__
 from aqqua_dataset.findings import Finding
 from aqqua_dataset.registry.dois import DATACITE_DOI, TEST_PREFIXES
 from aqqua_dataset.registry.models import Settings
@@ -124,10 +124,12 @@ def refusals(
         return [_error("doi_system", f"expected the {name} system in settings.yaml, doi.{name}")]
     if action == "status":
         return []
-    found = []
-    for doi in filter(None, (settings.dataset.doi, settings.doi.concept)):
-        if production and (not doi.startswith(f"{system.prefix}/") or system.prefix in TEST_PREFIXES):
-            found.append(_error("doi_prefix", f"expected a DOI under the production prefix, found {doi}"))
+    own = filter(None, (settings.dataset.doi, settings.doi.concept))
+    found = [
+        _error("doi_prefix", f"expected a DOI under the production prefix, found {doi}")
+        for doi in own
+        if production and (not doi.startswith(f"{system.prefix}/") or system.prefix in TEST_PREFIXES)
+    ]
     today = now.astimezone(EMBARGO_ZONE).date()
     if sealed.rehearsal and (production or action == "publish"):
         found.append(_error("doi_rehearsal", "nothing from a rehearsal is registered; the test system takes its draft"))
@@ -163,15 +165,13 @@ def _take_one(action: Action, client: DataCiteClient, one: Planned) -> Step:
         return Step(one.doi, state, differs, "nothing")
     if stored is None:
         if action != "draft":
-            raise _refused("doi_absent", f"there is no such DOI yet: aqqua doi draft comes before {action}", one.doi)
+            raise _refused("doi_absent", f"there is no such DOI yet: draft it before {action}", one.doi)
         return _done(
             client, one, lambda: client.create_draft(one.doi, one.url, one.record), "draft", differs, "created"
         )
     if action == "publish":
         if differs:
-            raise _refused(
-                "doi_differs", f"differs in {', '.join(differs)}: run aqqua doi draft or update first", one.doi
-            )
+            raise _refused("doi_differs", f"differs in {', '.join(differs)}: draft or update it first", one.doi)
         if state == "findable":
             return Step(one.doi, state, (), "nothing")
         return _done(client, one, lambda: client.publish(one.doi), "findable", (), "published")
@@ -229,8 +229,7 @@ def open_client(settings: Settings, system: DoiSystem, environment: Mapping[str,
     if missing:
         message = f"expected the account in the environment variables {', '.join(missing)}"
         raise _refused("doi_credentials", message, "")
-    version = importlib.metadata.version("aqqua-dataset")
-    agent = f"aqqua_dataset/{version} ({settings.dataset.url}; mailto:{settings.dataset.contact_email})"
+    agent = f"aqqua_dataset/{__version__} ({settings.dataset.url}; mailto:{settings.dataset.contact_email})"
     return DataCiteClient(system.api, Account(environment[system.user_env], environment[system.password_env]), agent)
 
 

@@ -110,7 +110,7 @@ def _documents(warehouse: Warehouse, folder: str) -> dict[str, dict[str, Any]]:
     root = ET.fromstring(_text(warehouse, f"{folder}/datacite.xml"))
     card = yaml.safe_load(_text(warehouse, f"{folder}/CITATION.cff"))
     sizes = [int(s.split()[0]) for s in record.get("sizes", []) if s.endswith(" images")]
-    found = {
+    return {
         "datacite.json": {
             "title": record["titles"][0]["title"], "version": record["version"], "doi": record.get("doi"),
             "licence": next((r["rightsIdentifier"] for r in record.get("rightsList", [])), None),
@@ -134,7 +134,6 @@ def _documents(warehouse: Warehouse, folder: str) -> dict[str, dict[str, Any]]:
             ],
         },
     }  # fmt: skip
-    return found
 
 
 def _private(warehouse: Warehouse, folder: str, form_ids: frozenset[str]) -> Iterator[tuple[str, str]]:
