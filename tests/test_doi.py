@@ -6,7 +6,7 @@ import email.utils
 import random
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import builders
 import dagster as dg
@@ -40,7 +40,7 @@ def settings(api: str, **changes: Any) -> Settings:
         name: DoiSystem(prefix=prefix, api=api, user_env="DOI_USER", password_env="DOI_PASSWORD")
         for name, prefix in (("test", TEST_PREFIX), ("production", PREFIX))
     }
-    dois = DoiSettings(concept=f"{PREFIX}/aqqua", data_paper="10.1234/paper", **systems)
+    dois = DoiSettings(concept=f"{PREFIX}/aqqua", data_paper="10.1234/paper").model_copy(update=systems)
     dataset = made.dataset.model_copy(update={"doi": f"{PREFIX}/aqqua.v1", "publisher_ror": "02h2x0161"})
     return made.model_copy(update={"dataset": dataset, "doi": dois.model_copy(update=changes)})
 
@@ -128,9 +128,9 @@ def test_a_changed_draft_is_changed_and_a_published_one_only_by_update(server: S
     step(server, "publish")
     server.dois[VERSION]["titles"] = [{"title": "Old"}]
     before = len(server.changing)
-    for action in ("draft", "publish"):
+    for action in cast("tuple[doi_job.Action, ...]", ("draft", "publish")):
         with pytest.raises(DataCiteRefused, match="differs in titles"):
-            step(server, action)  # type: ignore[arg-type]
+            step(server, action)
     assert len(server.changing) == before
     assert [(s.state, s.done) for s in step(server, "update")] == [("findable", "changed"), ("findable", "nothing")]
 
@@ -153,9 +153,9 @@ def test_production_needs_name_prefix_green_gate_and_day() -> None:
             ("doi_rehearsal", {"release": sealed(settings("https://api.example.org"), rehearsal=True)}),
             ("doi_view", {"release": replace(sealed(settings("https://api.example.org")), view="internal")}),
         ):  # fmt: skip
-            for action in ("draft", "update", "publish"):
+            for action in cast("tuple[doi_job.Action, ...]", ("draft", "update", "publish")):
                 with pytest.raises(DataCiteRefused) as refused:
-                    step(server, action, production=True, **options)  # type: ignore[arg-type]
+                    step(server, action, production=True, **cast("dict[str, Any]", options))
                 assert problem in [f.rule for f in refused.value.findings]
         assert server.log == []
         assert [s.doi for s in step(server, "draft", production=True)] == [f"{PREFIX}/aqqua.v1", f"{PREFIX}/aqqua"]
@@ -296,7 +296,10 @@ def test_the_server_says_how_long_to_wait(server: Server, late: bool) -> None:
 def big_record(names: int) -> dict[str, Any]:
     rng = random.Random(5)
     syllables = ["ka", "lo", "mi", "ter", "sund", "vik", "åse", "ryd", "nor", "pel"]
-    word = lambda: "".join(rng.choices(syllables, k=3)).title()  # noqa: E731
+
+    def word() -> str:
+        return "".join(rng.choices(syllables, k=3)).title()
+
     people = [
         {
             "name": f"{(family := word())}, {(given := word())}", "nameType": "Personal", "familyName": family,
