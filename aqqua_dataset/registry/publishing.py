@@ -78,7 +78,6 @@ class DoiSettings(Record):
     Attributes:
         concept: DOI of all versions together.
         earlier: DOIs of earlier major versions, the newest first.
-        issued: day on which the present major version was first published; later minor versions are updates of it.
         data_paper: DOI of the paper that describes the dataset.
         software: DOI of the software that made it.
         test, production: the two systems; without ``production`` nothing can be registered there.
@@ -86,7 +85,6 @@ class DoiSettings(Record):
 
     concept: Text | None = None
     earlier: tuple[Text, ...] = ()
-    issued: dt.date | None = None
     data_paper: Text | None = None
     software: Text | None = None
     test: DoiSystem | None = None
