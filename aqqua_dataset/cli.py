@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aqqua_dataset import cli_authors, cli_duplicates, cli_labels, cli_report, cli_warehouse
+from aqqua_dataset import cli_authors, cli_doi, cli_duplicates, cli_gate, cli_labels, cli_report, cli_warehouse
 from aqqua_dataset.compute import open_executor
 from aqqua_dataset.config import Config
 from aqqua_dataset.findings import Finding, Refused, has_errors, worst_first
@@ -92,6 +92,8 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("--release", help="folder of the release; default: the newest")
     show.add_argument("--output", type=Path, help="file to write; default: <image_id>.png or .jpg here")
     cli_authors.add_commands(commands, add)
+    cli_doi.add_commands(commands, add)
+    cli_gate.add_commands(add)
     cli_labels.add_commands(commands, add)
     cli_warehouse.add_commands(commands, add)
     cli_duplicates.add_command(add)

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from aqqua_dataset.orchestration import automation, checks, upkeep
+from aqqua_dataset.orchestration import automation, checks, dois, upkeep
 from aqqua_dataset.orchestration.assets import collection, contributions, near, reports
 from aqqua_dataset.orchestration.resources import CollectionResource
 
@@ -16,6 +16,7 @@ def build_definitions(resource: CollectionResource) -> dg.Definitions:
             automation.validate_contribution,
             automation.update_collection,
             automation.build_release,
+            dois.register_doi,
             upkeep.check_warehouse,
             upkeep.clean_warehouse,
         ],

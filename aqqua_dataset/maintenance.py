@@ -50,7 +50,7 @@ def check(collection: Collection, deep: bool = False) -> list[Finding]:
             found += _check_stage(warehouse, contribution, stage, deep)
     for folder in _releases(warehouse):
         if warehouse.exists(f"{folder}/RELEASED.json"):
-            found += _check_release(warehouse, folder, deep)
+            found += check_release(warehouse, folder, deep)
     found += [
         Finding("orphan", "warning", "nothing uses this file; aqqua warehouse gc", file=p) for p in orphans(collection)
     ]
@@ -238,7 +238,7 @@ def _place(row: dict[str, Any]) -> int:
     return int(row["offset"])
 
 
-def _check_release(warehouse: Warehouse, folder: str, deep: bool) -> list[Finding]:
+def check_release(warehouse: Warehouse, folder: str, deep: bool) -> list[Finding]:
     """A sealed release against its checksums; without ``deep`` its shards against its tables."""
     error = functools.partial(Finding, severity="error")
     name = f"{folder}/manifest-sha256.txt"

@@ -16,8 +16,12 @@ from aqqua_dataset.findings import Finding, Refused, has_errors
 from aqqua_dataset.pipeline import Collection, StageReport
 from aqqua_dataset.progress import ledger, page
 from aqqua_dataset.registry.load import load_registry
+from aqqua_dataset.release import doi_job
 from aqqua_dataset.release.build import Release, build_release
 from aqqua_dataset.release.gate import ReleaseRequest
+from aqqua_dataset.release.gate_page import gate_html, gate_markdown
+from aqqua_dataset.release.gate_rules import Verdict, judge
+from aqqua_dataset.release.released import read_released
 from aqqua_dataset.warehouse import Warehouse
 
 log = logging.getLogger(__name__)
@@ -119,3 +123,31 @@ def release(
     update_duplicates(collection, executor, workers)
     now = dt.datetime.now(dt.UTC)
     return build_release(collection, registry_findings, request, now, executor, workers, progress)
+
+
+def gate_folder(release: str) -> str:
+    """Where the gate's pages about a release lie: beside the releases, because a sealed one is never changed."""
+    return f"gates/{release.removeprefix('releases/')}"
+
+
+def judge_release(collection: Collection, folder: str, now: dt.datetime) -> list[Verdict]:
+    """What every rule of the gate says of a built release; writes gate.html and gate.md. Raises ReleaseRefused."""
+    forms = frozenset(c.form_id for c in collection.registry.contributions.values() if c.form_id)
+    verdicts = judge(collection.registry, read_released(collection.warehouse, folder, forms), now)
+    title = f"Release gate: {folder}, judged on {now.date()}"
+    for name, text in (("html", gate_html(verdicts, title)), ("md", gate_markdown(verdicts, title))):
+        collection.warehouse.write_bytes(f"{gate_folder(folder)}/gate.{name}", text.encode())
+    return verdicts
+
+
+def register_doi(
+    collection: Collection, registry_findings: list[Finding], action: doi_job.Action, folder: str, production: bool,
+    now: dt.datetime, progress: Callable[[str], None] = log.info,
+) -> list[doi_job.Step]:  # fmt: skip
+    """One step of registering a sealed release's DOIs; raises DataCiteRefused, or ReleaseRefused."""
+    sealed = doi_job.read_sealed(collection.warehouse, folder)
+    red: list[Finding] = []
+    if production and action != "status":
+        broken = [f for f in registry_findings if f.severity == "error"]
+        red = broken + [f for v in judge_release(collection, folder, now) for f in v.findings()]
+    return doi_job.register(action, collection.registry.settings, sealed, production, red, now, progress)

@@ -21,6 +21,7 @@ from aqqua_dataset.registry.credit import Record as Record
 from aqqua_dataset.registry.credit import Slug as Slug
 from aqqua_dataset.registry.credit import Text as Text
 from aqqua_dataset.registry.decisions import DuplicateDecision
+from aqqua_dataset.registry.publishing import DoiSettings, Form, PositionReview, SignOff
 
 #: Value of ``source.format`` when the format is to be recognised from the files.
 AUTO = "auto"
@@ -212,10 +213,12 @@ class Contribution(Record):
     institutions: tuple[Slug, ...] = ()
     form_id: Text | None = None
     form_date: dt.date | None = None
+    form: Form | None = None
     permissions: tuple[Permission, ...] = ()
     interim_terms: Text | None = None
     interim_terms_text: Text | None = None
     not_before: dt.date | None = None
+    positions: PositionReview | None = None
     attribution: Attribution
     expected_images: Annotated[int, Field(ge=0)] | None = None
     expected_instruments: tuple[Text, ...] = ()
@@ -298,6 +301,7 @@ class Settings(Record):
     permissions: Annotated[tuple[PermissionKind, ...], Field(min_length=1)]
     interim_terms: Annotated[tuple[InterimTerm, ...], Field(min_length=1)]
     authors: AuthorPolicy = AuthorPolicy()
+    doi: DoiSettings = DoiSettings()
     instrument_aliases: tuple[InstrumentAlias, ...] = ()
     longhurst: Text | None = None
     taxonomy: Text | None = None
@@ -346,6 +350,7 @@ class Registry(Record):
     duplicate_decisions: tuple[DuplicateDecision, ...] = ()
     decisions: tuple[PersonDecision, ...] = ()
     papers: tuple[Paper, ...] = ()
+    sign_offs: tuple[SignOff, ...] = ()
 
     def missing_mandatory(self, contribution: Contribution) -> list[str]:
         """Ids of the mandatory permissions this contribution lacks; empty means intake is allowed."""

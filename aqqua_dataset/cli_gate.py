@@ -1,0 +1,29 @@
+"""``aqqua gate``: may this release be published? Writes the verdict as pages."""
+
+import argparse
+import datetime as dt
+from collections.abc import Callable
+
+from aqqua_dataset.config import Config
+
+Add = Callable[[str, object, str], argparse.ArgumentParser]
+
+
+def add_commands(add: Add) -> None:
+    """Adds the command to the parser."""
+    gate = add("gate", _gate, "judge a built release by every rule; reads and hashes all of its files")
+    gate.add_argument("--release", required=True, help="folder in the warehouse: releases/public/v1.0.0")
+
+
+def _gate(options: argparse.Namespace, config: Config) -> int:
+    from aqqua_dataset import workflow
+    from aqqua_dataset.release.gate_page import summary
+
+    collection, findings = workflow.open_collection(config)
+    broken = [f for f in findings if f.severity == "error"]
+    verdicts = workflow.judge_release(collection, options.release, dt.datetime.now(dt.UTC))
+    for finding in [*broken, *(f for v in verdicts for f in v.findings())]:
+        print(f"  {finding.contribution}: {finding}" if finding.contribution else f"  {finding}")
+    print(summary(verdicts))
+    print(f"pages: {collection.warehouse.url(workflow.gate_folder(options.release))}")
+    return 0 if not broken and all(v.green for v in verdicts) else 1

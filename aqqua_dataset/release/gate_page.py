@@ -1,0 +1,60 @@
+"""The gate's verdict as a page that a lawyer can read: HTML without scripts, and Markdown."""
+
+import html
+from collections.abc import Sequence
+
+from aqqua_dataset.release.escape import markdown
+from aqqua_dataset.release.gate_rules import Verdict
+
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 62rem;
+  padding: 1rem; color: #1c2733; }
+section { border-left: 5px solid #1e7d4f; margin: 0.8rem 0; padding: 0.2rem 0.9rem; background: #f6f8fa; }
+section.red { border-color: #b3261e; } h2 { font-size: 1.05rem; margin: 0.3rem 0; } p { margin: 0.3rem 0; }
+td, th { text-align: left; padding: 0.2rem 0.9rem 0.2rem 0; vertical-align: top; overflow-wrap: anywhere; }
+@media print { section { break-inside: avoid; } }"""
+
+
+def summary(verdicts: Sequence[Verdict]) -> str:
+    """The outcome in one sentence."""
+    red = [v.rule.code for v in verdicts if not v.green]
+    return f"Red: {', '.join(red)}. It must not be published." if red else "All rules are green. It may be published."
+
+
+def gate_html(verdicts: Sequence[Verdict], title: str) -> str:
+    """The page; every rule with what it says, rests on and, where it is red, what was found."""
+    parts = "\n".join(_section(v) for v in verdicts)
+    return f"""<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{html.escape(title)}</title><style>{_STYLE}</style></head>
+<body><h1>{html.escape(title)}</h1>
+<p><strong>{summary(verdicts)}</strong></p>
+{parts}
+</body></html>
+"""
+
+
+def _section(verdict: Verdict) -> str:
+    rule = verdict.rule
+    rows = "".join(
+        f"<tr><td>{html.escape(contribution or 'the release')}</td><td>{html.escape(found)}</td></tr>"
+        for contribution, found in verdict.objections
+    )
+    table = f"<table><tr><th>Contribution</th><th>Found</th></tr>{rows}</table>" if rows else ""
+    return (
+        f'<section class="{"green" if verdict.green else "red"}"><h2>{rule.code} {"green" if verdict.green else "red"}'
+        f"</h2><p>Expected: {html.escape(rule.says)}</p><p>Rests on: {html.escape(rule.basis)}</p>{table}</section>"
+    )
+
+
+def gate_markdown(verdicts: Sequence[Verdict], title: str) -> str:
+    """The same as Markdown."""
+    lines = [f"# {markdown(title)}", "", summary(verdicts), ""]
+    for verdict in verdicts:
+        rule = verdict.rule
+        lines += [f"## {rule.code} {'green' if verdict.green else 'red'}", "", f"Expected: {rule.says}", ""]
+        lines += [f"Rests on: {rule.basis}", ""]
+        lines += [f"- {markdown(c or 'the release')}: {markdown(found)}" for c, found in verdict.objections]
+        lines += [""] if verdict.objections else []
+    return "\n".join(lines)

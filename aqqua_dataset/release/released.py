@@ -1,0 +1,149 @@
+"""What the gate needs to know of a built release, read from its own files and from nothing else."""
+
+import csv
+import datetime as dt
+import io
+import json
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from aqqua_dataset import maintenance, privacy
+from aqqua_dataset.findings import Finding
+from aqqua_dataset.release.gate import ReleaseRefused
+from aqqua_dataset.warehouse import Warehouse
+
+_XML = "{http://datacite.org/schema/kernel-4}"
+_PHONE = re.compile(r"(?:\btel:|(?<![\w.])\+)\d{1,3}[ ()/-]*\d{2,5}[ /-]\d[\d /-]{3,}\d")
+_ADDRESS = re.compile(r"(?<![\d.])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?![\d.])")
+_PRIVATE_COLUMNS = frozenset({"email", "form_id", "mailing_list", "ip", "ip_address", "phone"})
+
+
+@dataclass(frozen=True)
+class Released:
+    """A built release as its files have it.
+
+    Attributes:
+        version, view, date, rehearsal, total, manifest_sha256: from RELEASED.json.
+        images: images in the metadata tables by contribution id; "" where a row has none.
+        published, withheld: by contribution id, from the ledger; ``withheld`` is the reason.
+        attribution: rows of attribution.csv by contribution id.
+        people: (person id or "", role, contributions) of every named person.
+        documents: file -> what it says of title, version, doi, licence, names, date, images; only what it does say.
+        private: file and text of what looks private.
+        damaged: files that aren't what the list of checksums says.
+    """
+
+    version: str
+    view: str
+    date: dt.date
+    rehearsal: bool
+    total: int
+    manifest_sha256: str
+    images: dict[str, int]
+    published: dict[str, int]
+    withheld: dict[str, str]
+    attribution: dict[str, dict[str, str]]
+    people: tuple[tuple[str, str, tuple[str, ...]], ...]
+    documents: dict[str, dict[str, Any]]
+    private: tuple[tuple[str, str], ...]
+    damaged: tuple[tuple[str, str], ...]
+
+
+def read_released(warehouse: Warehouse, folder: str, form_ids: frozenset[str] = frozenset()) -> Released:
+    """Reads a finished release and compares every file with its checksum: it takes as long as reading all of it.
+
+    Raises:
+        ReleaseRefused: it isn't finished.
+    """
+    told = warehouse.read_json(f"{folder}/RELEASED.json")
+    if told is None:
+        raise ReleaseRefused([Finding("release_unfinished", "error", "expected RELEASED.json", file=folder)])
+    ledger = warehouse.read_parquet(f"{folder}/ledger.parquet").to_pylist()
+    return Released(
+        version=told["version"], view=told["view"], date=dt.date.fromisoformat(told["date"]),
+        rehearsal=told["rehearsal"], total=told["images"], manifest_sha256=told["manifest_sha256"],
+        images=_images(warehouse, folder),
+        published={r["contribution_id"]: r["published"] for r in ledger},
+        withheld={r["contribution_id"]: r["withheld_reason"] for r in ledger if r["withheld_reason"]},
+        attribution={r["contribution_id"]: r for r in _rows(_text(warehouse, f"{folder}/attribution.csv"))},
+        people=tuple(_people(json.loads(_text(warehouse, f"{folder}/authors/author_list_snapshot.json")))),
+        documents=_documents(warehouse, folder),
+        private=tuple(_private(warehouse, folder, form_ids)),
+        damaged=tuple((f.file, f.message) for f in maintenance.check_release(warehouse, folder, deep=True)),
+    )  # fmt: skip
+
+
+def _text(warehouse: Warehouse, path: str) -> str:
+    with warehouse.open(path) as stream:
+        return stream.read().decode()
+
+
+def _rows(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def _images(warehouse: Warehouse, folder: str) -> dict[str, int]:
+    tables = [warehouse.url(p) for p in warehouse.find(f"{folder}/metadata") if p.endswith(".parquet")]
+    if not tables:
+        return {}
+    with warehouse.connect() as connection:
+        counted = connection.sql(
+            "select coalesce(contribution_id, ''), count(*) from read_parquet($tables) group by 1 order by 1",
+            params={"tables": tables},
+        )
+        return dict(counted.fetchall())
+
+
+def _people(snapshot: dict[str, Any]) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    for role in ("core", "members", "acknowledged"):
+        for author in snapshot["authors"].get(role, []):
+            yield author["person"]["id"], role, tuple(author["contributions"])
+
+
+def _documents(warehouse: Warehouse, folder: str) -> dict[str, dict[str, Any]]:
+    record = json.loads(_text(warehouse, f"{folder}/datacite.json"))
+    root = ET.fromstring(_text(warehouse, f"{folder}/datacite.xml"))
+    card = yaml.safe_load(_text(warehouse, f"{folder}/CITATION.cff"))
+    sizes = [int(s.split()[0]) for s in record.get("sizes", []) if s.endswith(" images")]
+    return {
+        "datacite.json": {
+            "title": record["titles"][0]["title"], "version": record["version"], "doi": record.get("doi"),
+            "licence": next((r["rightsIdentifier"] for r in record.get("rightsList", [])), None),
+            "names": [c["name"] for c in record["creators"]], "images": sizes[0] if sizes else None,
+            "date": next((d["date"] for d in record["dates"] if d["dateType"] == "Issued"), None),
+        },
+        "datacite.xml": {
+            "title": root.findtext(f".//{_XML}title"), "version": root.findtext(f"{_XML}version"),
+            "doi": root.findtext(f"{_XML}identifier") or None,
+            "names": [e.text for e in root.iter(f"{_XML}creatorName")],
+        },
+        "CITATION.cff": {
+            "title": card["title"], "version": card["version"], "doi": card.get("doi"),
+            "licence": str(card["license"]).lower() if card.get("license") else None,
+            "date": str(card["date-released"]),
+            "names": [
+                a.get("name")
+                or f"{' '.join(filter(None, (a.get('name-particle'), a['family-names'], a.get('name-suffix'))))}, "
+                f"{a['given-names']}"
+                for a in card["authors"]
+            ],
+        },
+    }  # fmt: skip
+
+
+def _private(warehouse: Warehouse, folder: str, form_ids: frozenset[str]) -> Iterator[tuple[str, str]]:
+    """What looks private in the release's texts, and columns that should not be in any table."""
+    forms = re.compile("|".join(rf"(?<![\w-]){re.escape(f)}(?![\w-])" for f in sorted(form_ids)) or r"(?!)")
+    for path in warehouse.find(folder):
+        if path.endswith(".parquet"):
+            columns = {c.lower() for c in warehouse.parquet_columns(path)}
+            yield from ((path, f"column {c}") for c in sorted(columns & _PRIVATE_COLUMNS))
+        elif not path.endswith((".tar", "manifest-sha256.txt", "data-dictionary.md")):
+            text = _text(warehouse, path)
+            for pattern in (privacy.EMAIL, _PHONE, _ADDRESS, forms):
+                yield from ((path, found.group()) for found in pattern.finditer(text))

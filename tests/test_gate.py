@@ -1,0 +1,179 @@
+"""The gate: one release that is green, and for each rule one thing that makes exactly that rule red."""
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import builders
+import pytest
+
+from aqqua_dataset.registry.models import Attribution, Event, Permission, Registry, Source
+from aqqua_dataset.registry.publishing import Form, PositionReview, SignOff
+from aqqua_dataset.release.gate_page import gate_html, gate_markdown
+from aqqua_dataset.release.gate_rules import RULES, Verdict, judge
+from aqqua_dataset.release.released import Released
+
+NOW = dt.datetime(2027, 7, 15, 8, tzinfo=dt.UTC)
+SUM = "a" * 64
+DAY = dt.date(2027, 7, 1)
+Change = Callable[[Registry, Released], tuple[Registry, Released]]
+
+
+def green() -> tuple[Registry, Released]:
+    one = builders.contribution(
+        "one", None, form=Form(text_version="2", signer="owner-one", sha256="b" * 64),
+        positions=PositionReview(state="none", by="core-member", date=DAY),
+    )  # fmt: skip
+    registry = builders.registry(one)
+    second = builders.person("core-second", core_team=True)
+    dataset = registry.settings.dataset.model_copy(update={"doi": "10.1234/aqqua.v1"})
+    registry = registry.model_copy(
+        update={
+            "people": {**registry.people, second.id: second},
+            "settings": registry.settings.model_copy(update={"dataset": dataset}),
+            "sign_offs": tuple(
+                SignOff(version="1.0.0", manifest_sha256=SUM, person=p, date=dt.date(2027, 7, 15))
+                for p in ("core-member", "core-second")
+            ),
+        }
+    )
+    said = {
+        "title": "Test collection", "version": "1.0.0", "doi": "10.1234/aqqua.v1", "licence": "cc-by-nc-4.0",
+        "date": "2027-07-15", "names": ["Member, Core"], "images": 6,
+    }  # fmt: skip
+    row = {
+        "attributed_to": "Owner One", "licence_spdx": "CC-BY-NC-4.0", "licence_url": "https://x",
+        "changes_made": "none",
+    }  # fmt: skip
+    released = Released(
+        version="1.0.0", view="public", date=dt.date(2027, 7, 15), rehearsal=False, total=6, manifest_sha256=SUM,
+        images={"one": 6}, published={"one": 6}, withheld={}, attribution={"one": row},
+        people=(("owner-one", "members", ("one",)), ("core-member", "core", ())),
+        documents={"datacite.json": said, "CITATION.cff": dict(said)}, private=(), damaged=(),
+    )  # fmt: skip
+    return registry, released
+
+
+def contribution(**changes: Any) -> Change:
+    def change(registry: Registry, released: Released) -> tuple[Registry, Released]:
+        changed = registry.contributions["one"].model_copy(update=changes)
+        return registry.model_copy(update={"contributions": {"one": changed}}), released
+
+    return change
+
+
+def of_release(**changes: Any) -> Change:
+    return lambda registry, released: (registry, replace(released, **changes))
+
+
+def of_registry(**changes: Any) -> Change:
+    return lambda registry, released: (registry.model_copy(update=changes), released)
+
+
+def unsigned(spdx: str, row: dict[str, str]) -> Change:
+    source = Source(location="x", licence=spdx, licence_seen=DAY)
+
+    def change(registry: Registry, released: Released) -> tuple[Registry, Released]:
+        registry, released = contribution(permissions=(), source=source)(registry, released)
+        told = {**released.attribution["one"], "licence_spdx": spdx, **row}
+        return registry, replace(released, attribution={"one": told})
+
+    return change
+
+
+def revoked(scope: str) -> tuple[Event, ...]:
+    agreed = Event(date=builders.GIVEN, state="agreed")
+    return agreed, Event.model_construct(date=DAY, state="revoked", scope=scope, reason="x")
+
+
+OTHER_FORM = Form(text_version="2", signer="core-member", sha256="b" * 64)
+LATE = tuple(Permission(id=p, date=dt.date(2027, 7, 16)) for p in builders.MANDATORY)
+FAILING: list[tuple[str, Change]] = [
+    ("G01", of_release(rehearsal=True)),
+    ("G01", of_release(view="private")),
+    ("G02", of_release(images={"one": 6, "": 1}, total=7, published={"one": 6, "": 1}, documents={})),
+    ("G03", contribution(form_id=None)),
+    ("G03", contribution(permissions=LATE)),
+    ("G03", contribution(permissions=(*LATE[:0], *builders.contribution("x", None).permissions,
+                                      Permission(id="anything", date=builders.GIVEN)))),
+    ("G04", contribution(not_before=dt.date(2028, 1, 1))),
+    ("G04", contribution(history=revoked("all"))),
+    ("G04", contribution(history=(Event.model_construct(date=DAY, state="maybe", scope=None, reason=None),))),
+    ("G05", of_release(withheld={"one": "permission_withdrawn"})),
+    ("G06", contribution(form=OTHER_FORM)),
+    ("G07", contribution(interim_terms="unheard-of")),
+    ("G09", contribution(attribution=Attribution(state="pending"))),
+    ("G09", contribution(attribution=Attribution.model_construct(state="lost", cite_dois=(), funding=()))),
+    ("G11", of_release(people=())),
+    ("G11", of_release(people=(("owner-one", "members", ("one",)), ("owner-two", "members", ())))),
+    ("G13", of_release(private=(("README.md", "someone@example.org"),))),
+    ("G14", of_release(total=7, documents={})),
+    ("G14", of_release(published={"one": 5})),
+    ("G15", of_release(damaged=(("README.md", "expected SHA-256 x"),))),
+    ("G16", of_release(documents={"CITATION.cff": {"version": "0.9.0"}})),
+    ("G18", contribution(positions=None)),
+    ("G18", contribution(positions=PositionReview(state="open", by="core-member", date=DAY))),
+    ("G18", contribution(positions=PositionReview.model_construct(state="perhaps", by="core-member", date=DAY))),
+    ("G19", of_release(manifest_sha256="c" * 64)),
+    ("G19", of_registry(sign_offs=())),
+]  # fmt: skip
+
+
+def red(verdicts: list[Verdict]) -> set[str]:
+    return {v.rule.code for v in verdicts if not v.green}
+
+
+def test_the_green_release_passes_every_rule() -> None:
+    verdicts = judge(*green(), NOW)
+    assert [v.rule.code for v in verdicts] == [f"G{n:02}" for n in range(1, 20)]
+    assert red(verdicts) == set()
+
+
+@pytest.mark.parametrize(("rule", "change"), FAILING, ids=[f"{r}-{n}" for n, (r, _) in enumerate(FAILING)])
+def test_one_thing_wrong_makes_exactly_its_rule_red_and_without_the_rule_nothing(rule: str, change: Change) -> None:
+    case = change(*green())
+    assert red(judge(*case, NOW)) == {rule}
+    assert red(judge(*case, NOW, tuple(r for r in RULES if r.code != rule))) == set()
+
+
+@pytest.mark.parametrize(
+    ("rule", "change"),
+    [
+        ("G08", unsigned("CC-BY-SA-4.0", {})),
+        ("G08", unsigned("ANYTHING-9.9", {})),
+        ("G10", unsigned("CC-BY-4.0", {})),
+        ("G05", contribution(history=revoked("something"))),
+        ("G12", of_registry(people={**green()[0].people, "x-y": builders.person("x-y", orcid="0000-0000-0000-0000")})),
+        ("G17", contribution(form=None)),
+    ],
+)
+def test_rules_that_speak_together_with_others(rule: str, change: Change) -> None:
+    case = change(*green())
+    assert rule in red(judge(*case, NOW))
+    assert rule not in red(judge(*case, NOW, tuple(r for r in RULES if r.code != rule)))
+
+
+def test_every_rule_has_a_failing_case() -> None:
+    told = {r for r, _ in FAILING} | {"G08", "G10", "G12", "G17"}
+    assert told == {r.code for r in RULES}
+
+
+def test_access_taken_back_is_no_withdrawal() -> None:
+    assert red(judge(*contribution(history=revoked("ecotaxa_access"))(*green()), NOW)) == set()
+
+
+def test_the_second_before_is_too_early() -> None:
+    before = dt.datetime(2027, 7, 14, 21, 59, 59, tzinfo=dt.UTC)
+    assert "G01" in red(judge(*green(), before))
+    assert "G01" not in red(judge(*green(), before + dt.timedelta(seconds=1)))
+
+
+def test_the_pages_say_what_was_found_and_never_what_is_private() -> None:
+    case = of_release(private=(("README.md", "someone@example.org"),), damaged=(("<b>.csv", "damaged"),))(*green())
+    verdicts = judge(*case, NOW)
+    for text in (gate_html(verdicts, "Gate <1>"), gate_markdown(verdicts, "Gate <1>")):
+        assert "Red: G13, G15." in text
+        assert "someone@example.org" not in text
+        assert "<b>" not in text
+        assert all(rule.code in text for rule in RULES)
