@@ -1,5 +1,6 @@
 """Reads and checks what people decided about people and papers: ``people_decisions.csv``, ``papers.csv``, the order."""
 
+import unicodedata
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from aqqua_dataset.registry.tables import DECISIONS, PAPERS, load_table, row_fin
 
 SIGN_OFFS = "sign_offs.csv"
 
+# Some scripts need these between letters.
+_JOINERS = "\u200c\u200d"
 _A_PERSON = "expected the id of a person in people/"
 _EXPECTED = {
     "person": _A_PERSON,
@@ -100,6 +103,18 @@ def load_sign_offs(folder: Path, people: Mapping[str, Person]) -> tuple[tuple[Si
         else:
             findings.append(row_finding(SIGN_OFFS, line, "person", _A_PERSON, row.person))
     return tuple(kept), findings
+
+
+def check_names(people: Mapping[str, Person]) -> Iterator[Finding]:
+    """Findings about parts of names that nobody can read, or that a list of authors would print wrongly."""
+    for person in people.values():
+        for key in ("given", "family", "particle", "suffix"):
+            text = getattr(person, key)
+            unseen = [c for c in text or "" if unicodedata.category(c) in ("Cc", "Cf") and c not in _JOINERS]
+            if text and (unseen or not any(map(str.isalpha, text))):
+                message = "expected a name: letters, and no control or invisible characters"
+                shown = text.encode("unicode_escape").decode()
+                yield Finding("name_invalid", "error", message, file=f"people/{person.id}.yaml", key=key, value=shown)
 
 
 def check_policy(settings: Settings, people: Mapping[str, Person]) -> Iterator[Finding]:
