@@ -134,7 +134,7 @@ def shared_counts(collection: Collection) -> pa.Table:
     with collection.warehouse.connect() as connection:
         return connection.sql(
             """select contribution_id, kept_contribution_id, duplicate_kind, count(*) as images
-               from read_parquet($table) group by all order by images desc, all""",
+               from read_parquet($table) group by all order by images desc, 1, 2, 3""",
             params={"table": collection.warehouse.url(TABLE)},
         ).to_arrow_table()
 
