@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aqqua_dataset import cli_labels, cli_report, cli_warehouse
+from aqqua_dataset import cli_export, cli_labels, cli_report, cli_warehouse
 from aqqua_dataset.compute import open_executor
 from aqqua_dataset.config import Config
 from aqqua_dataset.findings import Finding, Refused, has_errors, worst_first
@@ -91,6 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("image_id")
     show.add_argument("--release", help="folder of the release; default: the newest")
     show.add_argument("--output", type=Path, help="file to write; default: <image_id>.png or .jpg here")
+    cli_export.add_commands(add)
     cli_labels.add_commands(commands, add)
     cli_warehouse.add_commands(commands, add)
     add("ledger", _ledger, "count every contribution from declared to published")

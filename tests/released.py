@@ -1,4 +1,4 @@
-"""A rehearsed release for tests of what users do with one: three contributions, two instruments, all kinds of images."""
+"""A rehearsed release for tests of its use: three contributions, two instruments, all kinds of images."""
 
 import io
 from pathlib import Path

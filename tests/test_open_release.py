@@ -142,7 +142,7 @@ def test_a_changed_byte_and_a_short_shard_are_errors(release: OpenRelease, relea
     with pytest.raises(OSError, match=f"{row['image_id']}: expected SHA-256"):
         ids(broken.stream(verify=True))
     shard.write_bytes(whole[: row["offset"] + 9])
-    with pytest.raises(OSError, match="expected .* bytes of .*, found"):
+    with pytest.raises(OSError, match=r"expected .* bytes of .*, found"):
         ids(broken.stream())
 
 

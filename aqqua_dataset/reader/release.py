@@ -132,16 +132,20 @@ class Selection:
         self, connection: duckdb.DuckDBPyConnection, tables: Sequence[str], columns: str, rest: str = ""
     ) -> duckdb.DuckDBPyRelation:
         """Runs ``select columns from the tables' chosen images rest``; raises SelectionRefused."""
-        if not tables:
-            raise SelectionRefused([Finding("selection_empty", "error", "the release holds no image")])
-        urls = [self.release.warehouse.url(t) for t in tables]
-        source = "(select * from read_parquet($tables, hive_partitioning = false, union_by_name = false))"
-        # A comment at the end of the condition mustn't hide the bracket.
-        text = f"select {columns} from {source} as images where ({self.where}\n) {rest}"
+        text = self.sql(tables, columns, rest)
         with self._understood():
             if len(connection.extract_statements(text)) != 1:
                 raise SelectionRefused([self._finding("more than one statement")])
-            return connection.sql(text, params={"tables": urls})
+            return connection.sql(text)
+
+    def sql(self, tables: Sequence[str], columns: str, rest: str = "") -> str:
+        """The query as text; without parameters, for DuckDB holds the whole answer to a query that has some."""
+        if not tables:
+            raise SelectionRefused([Finding("selection_empty", "error", "the release holds no image")])
+        urls = ", ".join(literal(self.release.warehouse.url(t)) for t in tables)
+        source = f"(select * from read_parquet([{urls}], hive_partitioning = false))"
+        # A comment at the end of the condition mustn't hide the bracket.
+        return f"select {columns} from {source} as images where ({self.where}\n) {rest}"
 
     @contextmanager
     def _understood(self) -> Iterator[None]:
@@ -184,3 +188,8 @@ class Selection:
 def quoted(columns: Sequence[str]) -> str:
     """Names of columns as SQL."""
     return ", ".join('"' + c.replace('"', '""') + '"' for c in columns)
+
+
+def literal(text: str) -> str:
+    """A text as SQL."""
+    return "'" + text.replace("'", "''") + "'"

@@ -4,7 +4,7 @@ import hashlib
 import random
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -87,14 +87,20 @@ class ImageStream:
         return self._rank * workers + inside, self._ranks * workers
 
 
-def read_images(
-    selection: Selection, tables: Sequence[str], columns: str = "", verify: bool = True
-) -> Iterator[StoredImage]:
+class Run(NamedTuple):
+    """Images that were read at once, the table they stand in, and their rows of it."""
+
+    table: str
+    rows: pa.RecordBatch
+    images: list[bytes]
+
+
+def read_runs(selection: Selection, tables: Sequence[str], columns: str = "", verify: bool = True) -> Iterator[Run]:
     """The chosen images of some tables with their rows, shard after shard, each read from front to back.
 
     Args:
         selection: what was chosen.
-        tables: paths of tables of images.
+        tables: paths of tables of images; a run never holds images of two.
         columns: further columns of the rows, as SQL.
         verify: compare every image with its SHA-256.
 
@@ -107,23 +113,35 @@ def read_images(
         for table in tables:
             rows = selection.query(connection, [table], wanted, 'order by shard, "offset"')
             for batch in rows.to_arrow_reader(_ROWS):
-                yield from _images(selection, batch, verify)
+                for run in _runs(batch):
+                    images = _read(selection, run)
+                    if verify:
+                        _verify(run, images)
+                    yield Run(table, run, images)
 
 
-def _images(selection: Selection, batch: pa.RecordBatch, verify: bool) -> Iterator[StoredImage]:
-    for run in _runs(batch):
-        rows = run.to_pylist()
-        shard, start = rows[0]["shard"], rows[0]["offset"]
-        size = rows[-1]["offset"] + rows[-1]["length"] - start
-        data = memoryview(selection.release.warehouse.read_range(shard, start, size))
-        if len(data) != size:
-            raise OSError(f"expected {size} bytes of {shard} from byte {start}, found {len(data)}")
-        for row in rows:
-            image = bytes(data[row["offset"] - start : row["offset"] - start + row["length"]])
-            if verify and (found := hashlib.sha256(image).hexdigest()) != row["image_sha256"]:
-                expected = f"expected SHA-256 {row['image_sha256']} in {shard}"
-                raise OSError(f"{row['image_id']}: {expected}, found {found}")
-            yield StoredImage(image, row)
+def read_images(
+    selection: Selection, tables: Sequence[str], columns: str = "", verify: bool = True
+) -> Iterator[StoredImage]:
+    """The same, one image at a time."""
+    for run in read_runs(selection, tables, columns, verify):
+        yield from map(StoredImage, run.images, run.rows.to_pylist())
+
+
+def _read(selection: Selection, rows: pa.RecordBatch) -> list[bytes]:
+    shard, offsets, lengths = rows["shard"][0].as_py(), rows["offset"].to_numpy(), rows["length"].to_numpy()
+    start, size = int(offsets[0]), int(offsets[-1] + lengths[-1] - offsets[0])
+    data = memoryview(selection.release.warehouse.read_range(shard, start, size))
+    if len(data) != size:
+        raise OSError(f"expected {size} bytes of {shard} from byte {start}, found {len(data)}")
+    return [bytes(data[at : at + n]) for at, n in zip((offsets - start).tolist(), lengths.tolist(), strict=True)]
+
+
+def _verify(rows: pa.RecordBatch, images: list[bytes]) -> None:
+    columns = (rows[c].to_pylist() for c in ("image_id", "image_sha256", "shard"))
+    for image, image_id, digest, shard in zip(images, *columns, strict=True):
+        if (found := hashlib.sha256(image).hexdigest()) != digest:
+            raise OSError(f"{image_id}: expected SHA-256 {digest} in {shard}, found {found}")
 
 
 def _runs(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
