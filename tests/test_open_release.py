@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import os
 import pickle
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +15,7 @@ import pytest
 import stores
 from released import IMAGES
 from test_warehouse import REMOTE
-from third_party import run_with
+from third_party import ROOT, run_with
 
 import aqqua_dataset
 from aqqua_dataset.images.decode import decode
@@ -168,6 +170,18 @@ def test_shards_are_read_in_pieces_and_wide_gaps_are_skipped(
     assert pieces == sorted(pieces)  # front to back
     assert all(length < 8_000 + few["length"].max() for _, _, length in pieces)
     assert len(pieces) >= 2 * len(IMAGES)
+
+
+def test_the_page_about_exports_reads_as_it_says(released: Path) -> None:
+    page = (ROOT / "docs/exports.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    block = block.replace("work/warehouse/releases/public/v0.1.0-rehearsal", str(released))
+    script = f"{block}\nassert (image.pixels() == pixels).all() and taxon == image.row['taxon_name']"
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
 
 
 # --- elsewhere than on a disk

@@ -119,8 +119,9 @@ class _Images:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         # Nothing is synced: the file is read back once and thrown away.
-        options = {"max_dbs": 2, "sync": False, "metasync": False, "lock": False}
-        self._environment = lmdb.open(str(folder / "growing"), map_size=_ADDRESS_SPACE, **options)
+        self._environment = lmdb.open(
+            str(folder / "growing"), map_size=_ADDRESS_SPACE, max_dbs=2, sync=False, metasync=False, lock=False
+        )
         self._database = self._environment.open_db(b"image_data", integerkey=True)
 
     def add(self, key: int, run: Run, axes: Axes) -> None:

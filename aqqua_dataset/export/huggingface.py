@@ -65,7 +65,7 @@ def _schema(target: Target) -> pa.Schema:
 def _feature(kind: pa.DataType) -> dict[str, Any]:
     if pa.types.is_list(kind):
         return {"feature": _feature(kind.value_type), "_type": "List"}
-    names = {pa.float64(): "float64", pa.float32(): "float32"}
+    names = {pa.float64(): "float64", pa.date32(): "date32"}  # Arrow calls them double and date32[day]
     return {"dtype": names.get(kind, str(kind)), "_type": "Value"}
 
 
