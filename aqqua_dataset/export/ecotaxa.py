@@ -16,12 +16,16 @@ from aqqua_dataset.export.target import Target, in_files, stored_size
 from aqqua_dataset.export.zips import add_file, new_zip
 from aqqua_dataset.images.shards import member_name
 from aqqua_dataset.reader.release import Selection
+from aqqua_dataset.reader.stream import Run
 
 #: Which images the format can hold.
 CONDITION = "true"
 
-#: Bytes of images in a zip file: EcoTaxa takes uploads of 500 MB.
+#: Bytes of a zip file: EcoTaxa takes uploads of 500 MB.
 UPLOAD = 450_000_000
+
+#: What an image takes beside its file: a line of the table, and its name in the zip file, twice.
+_BESIDE = 700
 
 _LABELLED = "label_status in ('validated', 'predicted', 'dubious')"
 _CLOCK = "datetime_precision in ('ms', 's', 'minute', 'hour')"
@@ -70,7 +74,7 @@ Labels come with their status; `object_aqqua_image_id` finds an object back in t
 def write(selection: Selection, target: Target) -> str:
     """Writes the zip files; returns how to use them."""
     sql = ", ".join(f'{text} as "{name}"' for name, text in _COLUMNS.items())
-    for number, runs in in_files(target.runs(sql), UPLOAD, stored_size, by_contribution=True):
+    for number, runs in in_files(target.runs(sql), UPLOAD, _size, by_contribution=True):
         first = next(runs)
         contribution = first.rows["contribution_id"][0].as_py()
         path = f"ecotaxa_{target.stem}_{contribution}_{number:05d}.zip"
@@ -85,6 +89,10 @@ def write(selection: Selection, target: Target) -> str:
 
 
 _AS_TSV = pa.csv.WriteOptions(include_header=False, delimiter="\t")
+
+
+def _size(run: Run) -> int:
+    return stored_size(run) + _BESIDE * len(run.images)
 
 
 def _head() -> bytes:

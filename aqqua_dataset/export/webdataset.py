@@ -1,13 +1,16 @@
 """WebDataset: tar archives of ``<image_id>.png`` or ``.jpg``, each followed by ``<image_id>.json`` with its row."""
 
+import pyarrow.compute as pc
+
 from aqqua_dataset.export.target import Target, as_json, in_files, stored_size
 from aqqua_dataset.images.shards import ShardWriter
 from aqqua_dataset.reader.release import Selection
+from aqqua_dataset.reader.stream import Run
 
 #: Which images the format can hold.
 CONDITION = "true"
 
-#: Bytes of images in an archive; what the format's users take.
+#: Bytes of images and rows in an archive; what the format's users take.
 ARCHIVE = 1 << 30
 
 _READING = """## Reading it
@@ -22,10 +25,14 @@ for sample in samples:
 """
 
 
+def _size(run: Run) -> int:
+    return stored_size(run) + int(pc.sum(pc.binary_length(run.rows["json"])).as_py())
+
+
 def write(selection: Selection, target: Target) -> str:
     """Writes the archives; returns how to read them."""
     number = 0
-    for number, runs in in_files(target.runs(as_json(target.columns, "json")), ARCHIVE, stored_size):
+    for number, runs in in_files(target.runs(as_json(target.columns, "json")), ARCHIVE, _size):
         with target.create(f"{target.stem}-{number:06d}.tar") as stream:
             writer = ShardWriter(stream)
             for run in runs:
