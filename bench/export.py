@@ -1,6 +1,6 @@
 """Exports and streams of a generated release: images per CPU second, and peak memory for one size and four times it.
 
-    python bench/export.py [--images 20000]
+    python bench/export.py [--images 8000]
 
 Each measurement runs in a process of its own, so that its memory is its own. Images are PNG of 40 to 140 pixels with
 log-normal noise (about 5 kB); rows are those of one image of the example release, with ids and places of their own.
@@ -30,13 +30,13 @@ from aqqua_dataset.export import FORMATS
 from aqqua_dataset.images.shards import ShardWriter
 from aqqua_dataset.warehouse import Warehouse
 
-PER_SHARD = 5_000
+PER_SHARD = 2_000
 
 
 def main() -> None:
     """Prints one line per way."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, default=20_000)
+    parser.add_argument("--images", type=int, default=8_000)
     parser.add_argument("--one", nargs=2, metavar=("WAY", "RELEASE"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
@@ -70,7 +70,7 @@ def make_release(folder: Path, count: int) -> Path:
     made = folder / f"release-{count}"
     rng = np.random.default_rng(1)
     pictures = [picture(rng) for _ in range(200)]
-    like = {k: next((example / k).rglob("*.parquet")) for k in ("metadata", "verbatim")}
+    like = {k: next((example / k / "contribution=cast").glob("*.parquet")) for k in ("metadata", "verbatim")}
     for number in range(count // PER_SHARD):
         shard = f"images/contribution=cast/shard-{number:05d}.tar"
         (made / shard).parent.mkdir(parents=True, exist_ok=True)
