@@ -155,7 +155,7 @@ def test_the_command_and_every_line_of_the_quick_look(released: Path, tmp_path: 
     )
     assert done.returncode == 0, done.stderr
     count, score = done.stdout.splitlines()[-1].split()
-    labelled = rows(released).query("label_status == 'validated' or label_status == 'predicted'")
+    labelled = rows(released).query("label_status != 'dubious'")
     assert int(count) == labelled["taxon_name"].notna().sum()
     assert 0 <= float(score) <= 1
-    assert (tmp_path / "quick-look.png").stat().st_size > 5_000
+    assert (tmp_path / "quick-look.png").stat().st_size > 1_000
