@@ -390,6 +390,22 @@ def test_an_object_store_gets_the_same_bytes(
         assert (tmp_path / "bucket" / path.relative_to(exports)).read_bytes() == path.read_bytes(), path
 
 
+def test_the_licence_of_a_release_that_grants_one_is_told(released: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "release"
+    shutil.copytree(released, copy)
+    facts = json.loads((copy / "RELEASED.json").read_text())
+    (copy / "RELEASED.json").write_text(json.dumps(facts | {"rehearsal": False, "version": "1.0.0"}))
+    chosen = aqqua_dataset.open_release(str(copy)).select()
+    for name in ("aqqua", "huggingface", "dwca"):
+        export(chosen, name, Warehouse(str(tmp_path / name)))
+    described = tomllib.loads((tmp_path / "aqqua/image-set.toml").read_text())
+    assert described["image-defaults"]["image-license"] == "CC-BY-NC-4.0"
+    assert "\nlicense: cc-by-nc-4.0\n" in (tmp_path / "huggingface/README.md").read_text()
+    with DwCAReader(str(tmp_path / "dwca/aqqua-1.0.0.dwca.zip")) as archive:
+        licences = {row.data["http://purl.org/dc/terms/license"] for row in archive}
+    assert licences == {"https://creativecommons.org/licenses/by-nc/4.0/legalcode"}
+
+
 # --- refusals
 
 

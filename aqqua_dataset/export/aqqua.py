@@ -22,12 +22,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from aqqua_dataset import schema
-from aqqua_dataset.export.folder import release_facts
+from aqqua_dataset.export.folder import granted_licence, release_facts
 from aqqua_dataset.export.target import Target, in_files
 from aqqua_dataset.images.decode import Pixels, decode
 from aqqua_dataset.reader.release import PLACE, Selection, quoted
 from aqqua_dataset.reader.stream import Run
-from aqqua_dataset.release.attribution import grants_licence
 
 #: Which images the format can hold.
 CONDITION = "true"
@@ -195,6 +194,6 @@ def _image_set(target: Target, axes: Axes) -> str:
     lines = ["[meta]", *(f"{k} = {json.dumps(v, ensure_ascii=False)}" for k, v in meta.items()), ""]
     for name in dict.fromkeys(c for names in _CHANNELS.values() for c in names):
         lines += ["[[meta.image-set-channel]]", f'name = "{name}"', ""]
-    licence = "CC-BY-NC-4.0" if grants_licence(facts) else "none: see LICENSE"
-    lines += ["[image-defaults]", f'image-license = "{licence}"', ""]
+    licence, _ = granted_licence(target.release) or ("none: see LICENSE", "")
+    lines += ["[image-defaults]", f"image-license = {json.dumps(licence)}", ""]
     return "\n".join(lines)

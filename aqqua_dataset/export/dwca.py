@@ -11,11 +11,10 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from xml.sax.saxutils import escape
 
-from aqqua_dataset.export.folder import release_facts
+from aqqua_dataset.export.folder import granted_licence, release_facts
 from aqqua_dataset.export.target import Target
 from aqqua_dataset.export.zips import add_file, member, new_zip
 from aqqua_dataset.reader.release import Selection, literal
-from aqqua_dataset.release.attribution import grants_licence
 
 _DWC = "http://rs.tdwg.org/dwc/terms/"
 _DC = "http://purl.org/dc/terms/"
@@ -146,8 +145,8 @@ def _short(term: str) -> str:
 
 def _licence(selection: Selection) -> str:
     """Address of the licence; a rehearsal and the internal view grant none."""
-    granted = grants_licence(release_facts(selection.release))
-    return "https://creativecommons.org/licenses/by-nc/4.0/legalcode" if granted else "none granted: see LICENSE"
+    _, address = granted_licence(selection.release) or ("", "none granted: see LICENSE")
+    return address
 
 
 def _place(selection: Selection) -> str:

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from aqqua_dataset.findings import Finding, Refused
 from aqqua_dataset.reader.release import OpenRelease, Selection
-from aqqua_dataset.release.attribution import attribution_markdown
+from aqqua_dataset.release.attribution import attribution_markdown, grants_licence
 from aqqua_dataset.release.facts import ReleaseFacts
 from aqqua_dataset.warehouse import Warehouse
 
@@ -102,6 +102,14 @@ def release_facts(release: OpenRelease) -> ReleaseFacts:
     facts = release.facts
     date = dt.date.fromisoformat(facts["date"])
     return ReleaseFacts(facts["version"], facts["view"], date, facts["rehearsal"], {}, {}, 0, None, None, None)
+
+
+def granted_licence(release: OpenRelease) -> tuple[str, str] | None:
+    """SPDX id and address of the licence; None where the release grants none (a rehearsal, the internal view)."""
+    if not grants_licence(release_facts(release)):
+        return None
+    first = release.warehouse.read_parquet("attribution.parquet", ["licence_spdx", "licence_url"]).slice(0, 1)
+    return first["licence_spdx"][0].as_py(), first["licence_url"][0].as_py()
 
 
 def credited_images(selection: Selection, tables: Sequence[str]) -> dict[str, int]:

@@ -8,12 +8,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from aqqua_dataset.export.folder import release_facts
+from aqqua_dataset.export.folder import granted_licence
 from aqqua_dataset.export.target import Target, in_files, stored_size
 from aqqua_dataset.images.shards import member_name
 from aqqua_dataset.reader.release import PLACE, Selection, quoted
 from aqqua_dataset.reader.stream import Run
-from aqqua_dataset.release.attribution import grants_licence
 
 #: Which images the format can hold.
 CONDITION = "true"
@@ -52,8 +51,8 @@ def write(selection: Selection, target: Target) -> str:
         with target.parquet(f"data/{target.stem}-{number:05d}.parquet", schema) as writer:
             for run in runs:
                 writer.write_table(_table(run, schema))
-    licence = "cc-by-nc-4.0" if grants_licence(release_facts(target.release)) else "other"
-    return _READING.format(licence=licence)
+    licence, _ = granted_licence(target.release) or ("other", "")
+    return _READING.format(licence=licence.lower())  # the Hub's names of licences are SPDX ids in lower case
 
 
 def _schema(target: Target) -> pa.Schema:

@@ -99,8 +99,9 @@ class Target(Folder):
 {self.selection.where}
 ```
 
-Licence: {licence}. Credit the contributions in `ATTRIBUTION.md` (`attribution.csv` as a table); which of them stand
-behind an image says its `credited_contributions`. Cite the data set as `CITATION.cff` says. Columns are explained in
+Licence: {licence}.
+Credit the contributions in `ATTRIBUTION.md` (`attribution.csv` as a table); which of them stand behind an image says
+its `credited_contributions`. Cite the data set as `CITATION.cff` says. Columns are explained in
 `data-dictionary.md`. Pixels are those of the release. `EXPORTED.json` was written last: without it the folder is
 incomplete. `sha256sum --check --quiet manifest-sha256.txt` compares every file.
 
