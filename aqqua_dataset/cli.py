@@ -10,7 +10,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aqqua_dataset import cli_authors, cli_doi, cli_duplicates, cli_gate, cli_labels, cli_report, cli_warehouse
+from aqqua_dataset import (
+    cli_authors,
+    cli_doi,
+    cli_duplicates,
+    cli_export,
+    cli_gate,
+    cli_labels,
+    cli_report,
+    cli_warehouse,
+)
 from aqqua_dataset.compute import open_executor
 from aqqua_dataset.config import Config
 from aqqua_dataset.findings import Finding, Refused, has_errors, worst_first
@@ -94,6 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     cli_authors.add_commands(commands, add)
     cli_doi.add_commands(commands, add)
     cli_gate.add_commands(add)
+    cli_export.add_commands(add)
     cli_labels.add_commands(commands, add)
     cli_warehouse.add_commands(commands, add)
     cli_duplicates.add_command(add)

@@ -5,6 +5,7 @@ The file named by ``AQQUA_STORAGE`` holds what fsspec's file system takes (``end
 it, and it is looked up on each worker when the store is opened, so that no task, log or pickle carries it.
 """
 
+import datetime as dt
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,6 +81,48 @@ def open_store(location: str, options: dict[str, Any]) -> tuple[Any, str]:
         given.setdefault("use_listings_cache", False)  # other workers write too; a cached listing wouldn't show it
     file_system, path = fsspec.core.url_to_fs(location, **given)
     return file_system, path
+
+
+class WebFiles(fsspec.AbstractFileSystem):  # type: ignore[misc]
+    """A web server's files as DuckDB wants to see them: asked once for their size, never changed.
+
+    DuckDB asks for each file many times, and also when it was changed, which web servers need not say. What is read
+    there are releases, which never change.
+    """
+
+    protocol = ("http", "https")
+    cachable = False
+
+    def __init__(self, web: Any) -> None:
+        """``web`` is fsspec's file system for HTTP."""
+        super().__init__()
+        self._web = web
+        self._known: dict[str, dict[str, Any]] = {}
+
+    def info(self, path: str, **_: Any) -> dict[str, Any]:
+        """Name and size of a file; raises FileNotFoundError."""
+        if path not in self._known:
+            self._known[path] = self._web.info(path)
+        return self._known[path]
+
+    def exists(self, path: str, **_: Any) -> bool:
+        """Whether the server has the file."""
+        try:
+            return bool(self.info(path))
+        except FileNotFoundError:
+            return False
+
+    def glob(self, path: str, **_: Any) -> list[str]:
+        """The file itself: web servers list nothing."""
+        return [path] if self.exists(path) else []
+
+    def modified(self, path: str) -> dt.datetime:
+        """A moment long ago."""
+        return dt.datetime.fromtimestamp(0, dt.UTC)
+
+    def open(self, path: str, mode: str = "rb", **_: Any) -> Any:
+        """The file, read by ranges."""
+        return self._web.open(path, mode, size=self.info(path)["size"])
 
 
 def _secrets(options: dict[str, Any]) -> list[str]:

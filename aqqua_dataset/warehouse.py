@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from aqqua_dataset.findings import Finding, Refused
-from aqqua_dataset.storage import open_store
+from aqqua_dataset.storage import WebFiles, open_store
 
 ROW_GROUP_ROWS = 5_000
 DUCKDB_MEMORY = "4GB"
@@ -264,8 +264,12 @@ class Warehouse:
             connection.execute(f"set memory_limit = '{DUCKDB_MEMORY}'")
             connection.execute("set preserve_insertion_order = false")
             if not self.is_local:
-                connection.register_filesystem(self._fs)
+                connection.register_filesystem(self._web_files if self.is_web else self._fs)
             yield connection
+
+    @functools.cached_property
+    def _web_files(self) -> WebFiles:
+        return WebFiles(self._fs)
 
     def copy(self, source: str, target: str) -> None:
         """Puts a file under a second name: a hard link where the disk can, else a copy."""

@@ -1,6 +1,7 @@
 """Shared fixtures."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,3 +27,20 @@ def real_data() -> Path:
 def registry_folder() -> Path:
     """The example registry of the checkout."""
     return ROOT / "contributor_registry"
+
+
+@pytest.fixture(scope="session")
+def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a rehearsed release of three contributions, which no test may change."""
+    from released import make_release
+
+    return make_release(tmp_path_factory.mktemp("released"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def indexes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Folder of the readers' indexes, so that tests leave none in the user's cache."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder))
+        yield folder

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from aqqua_dataset.images.decode import Pixels, decode
 from aqqua_dataset.images.shards import members
 from aqqua_dataset.warehouse import Warehouse
 
@@ -38,6 +39,14 @@ class StoredImage:
 
     data: bytes
     row: dict[str, Any]
+
+    def pixels(self) -> Pixels:
+        """Height x width, or height x width x channels; colour whose channels are equal comes as grey.
+
+        Raises:
+            BadImage: the bytes are no image.
+        """
+        return decode(self.data).pixels
 
 
 class ReleaseReader:
@@ -58,6 +67,7 @@ class ReleaseReader:
         sealed = warehouse.read_json(f"{self._prefix}RELEASED.json")
         if sealed is None:
             raise FileNotFoundError(f"no release at {warehouse.url(release)}")
+        self.sealed: dict[str, Any] = sealed
         self._digest = str(sealed["manifest_sha256"])
         self._cache = cache or Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "aqqua"
         self._files: list[str] = []
@@ -137,11 +147,7 @@ class ReleaseReader:
 
     def _look_up(self, tables: list[str], image_id: str) -> Iterator[dict[str, Any]]:
         """Rows of an image in tables of the release; each is sorted by id, so that most row groups are skipped."""
-        if self._warehouse.is_web:  # DuckDB asks when a file was changed, which web servers need not say
-            for path in tables:
-                table = self._warehouse.read_parquet(self._prefix + path, filters=[("image_id", "=", image_id)])
-                yield from table.to_pylist()
-        elif tables:
+        if tables:
             query = "from read_parquet($tables, hive_partitioning=false) where image_id = $image_id"
             params = {"tables": [self._warehouse.url(self._prefix + t) for t in tables], "image_id": image_id}
             with self._warehouse.connect() as connection:

@@ -40,7 +40,11 @@ class ShardWriter:
         Raises:
             ValueError: the image is larger than a ustar member can be (8 GiB).
         """
-        header = _header(member_name(image_id, image_format), len(data))
+        return self.add_file(member_name(image_id, image_format), data)
+
+    def add_file(self, name: str, data: bytes) -> int:
+        """Appends a file of any name, as ``add`` does."""
+        header = _header(name, len(data))
         self._stream.write(b"".join((header, data, bytes(-len(data) % _BLOCK))))
         offset = self._position + _BLOCK
         self._position = offset + len(data) + (-len(data) % _BLOCK)

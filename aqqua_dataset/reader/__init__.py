@@ -1,0 +1,1 @@
+"""Releases for those who use them: open one, choose images by their metadata, stream them. Builds nothing."""
