@@ -50,7 +50,7 @@ def green() -> tuple[Registry, Released]:
         version="1.0.0", view="public", date=dt.date(2027, 7, 15), rehearsal=False, total=6, manifest_sha256=SUM,
         images={"one": 6}, published={"one": 6}, withheld={}, attribution={"one": row},
         people=(("owner-one", "members", ("one",)), ("core-member", "core", ())),
-        documents={"datacite.json": said, "CITATION.cff": dict(said)}, private=(), damaged=(),
+        documents={"datacite.json": said, "CITATION.cff": dict(said)}, personal=(), damaged=(),
     )  # fmt: skip
     return registry, released
 
@@ -107,7 +107,7 @@ FAILING: list[tuple[str, Change]] = [
     ("G09", contribution(attribution=Attribution.model_construct(state="lost", cite_dois=(), funding=()))),
     ("G11", of_release(people=())),
     ("G11", of_release(people=(("owner-one", "members", ("one",)), ("owner-two", "members", ())))),
-    ("G13", of_release(private=(("README.md", "someone@example.org"),))),
+    ("G13", of_release(personal=(("README.md", "someone@example.org"),))),
     ("G14", of_release(total=7, documents={})),
     ("G14", of_release(published={"one": 5})),
     ("G15", of_release(damaged=(("README.md", "expected SHA-256 x"),))),
@@ -170,7 +170,7 @@ def test_the_second_before_is_too_early() -> None:
 
 
 def test_the_pages_say_what_was_found_and_never_what_is_private() -> None:
-    case = of_release(private=(("README.md", "someone@example.org"),), damaged=(("<b>.csv", "damaged"),))(*green())
+    case = of_release(personal=(("README.md", "someone@example.org"),), damaged=(("<b>.csv", "damaged"),))(*green())
     verdicts = judge(*case, NOW)
     for text in (gate_html(verdicts, "Gate <1>"), gate_markdown(verdicts, "Gate <1>")):
         assert "Red: G13, G15." in text

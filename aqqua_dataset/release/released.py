@@ -34,7 +34,7 @@ class Released:
         attribution: rows of attribution.csv by contribution id.
         people: (person id or "", role, contributions) of every named person.
         documents: file -> what it says of title, version, doi, licence, names, date, images; only what it does say.
-        private: file and text of what looks private.
+        personal: file and text of what looks personal.
         damaged: files that aren't what the list of checksums says.
     """
 
@@ -50,7 +50,7 @@ class Released:
     attribution: dict[str, dict[str, str]]
     people: tuple[tuple[str, str, tuple[str, ...]], ...]
     documents: dict[str, dict[str, Any]]
-    private: tuple[tuple[str, str], ...]
+    personal: tuple[tuple[str, str], ...]
     damaged: tuple[tuple[str, str], ...]
 
 
@@ -73,7 +73,7 @@ def read_released(warehouse: Warehouse, folder: str, form_ids: frozenset[str] = 
         attribution={r["contribution_id"]: r for r in _rows(_text(warehouse, f"{folder}/attribution.csv"))},
         people=tuple(_people(json.loads(_text(warehouse, f"{folder}/authors/author_list_snapshot.json")))),
         documents=_documents(warehouse, folder),
-        private=tuple(_private(warehouse, folder, form_ids)),
+        personal=tuple(_personal(warehouse, folder, form_ids)),
         damaged=tuple((f.file, f.message) for f in maintenance.check_release(warehouse, folder, deep=True)),
     )  # fmt: skip
 
@@ -136,8 +136,8 @@ def _documents(warehouse: Warehouse, folder: str) -> dict[str, dict[str, Any]]:
     }  # fmt: skip
 
 
-def _private(warehouse: Warehouse, folder: str, form_ids: frozenset[str]) -> Iterator[tuple[str, str]]:
-    """What looks private in the release's texts, and columns that should not be in any table."""
+def _personal(warehouse: Warehouse, folder: str, form_ids: frozenset[str]) -> Iterator[tuple[str, str]]:
+    """What looks personal in the release's texts, and columns that should not be in any table."""
     forms = re.compile("|".join(rf"(?<![\w-]){re.escape(f)}(?![\w-])" for f in sorted(form_ids)) or r"(?!)")
     for path in warehouse.find(folder):
         if path.endswith(".parquet"):
