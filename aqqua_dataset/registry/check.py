@@ -153,6 +153,7 @@ def _settings(registry: Registry, at: _At) -> Iterator[Finding]:
         [
             ("time_zone_unknown", ("time_zone",), settings.time_zone),
             ("spdx_invalid", ("licence_spdx",), settings.licence_spdx),
+            ("doi_invalid", ("dataset", "doi"), dataset.doi),
             ("ror_invalid", ("dataset", "publisher_ror"), dataset.publisher_ror),
             ("email_invalid", ("dataset", "contact_email"), dataset.contact_email),
             *(("spdx_invalid", ("interim_terms", i, "spdx"), term.spdx) for i, term in enumerate(terms)),
