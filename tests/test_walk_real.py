@@ -71,7 +71,7 @@ EXPECTED: dict[str, tuple[tuple[int, int, int, int, int], dict[str, int], set[st
 }
 
 # Distinct pictures: 11 of the m106 scans (in many deliveries), 15 UVP6 vignettes, 6 VPR and 13 IFCB regions; one of the
-# scans is there as 56 x 35 pixels and, as published, on a canvas of 100 x 100 (its block there is equal pixel by pixel).
+# scans is there as 56 x 35 pixels and, published, on a canvas of 100 x 100 (the block there is equal pixel by pixel).
 DISTINCT = 45 - 1
 
 FLAGS = {
