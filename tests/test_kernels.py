@@ -56,7 +56,7 @@ def test_scaling_is_bilinear(pixels: np.ndarray, height: int, width: int) -> Non
 def test_a_thumbnail_is_the_object_alone_in_the_middle(turned: bool) -> None:
     pixels = np.full((500, 300), 200, np.uint8)
     pixels[100:164, 50:82] = 100  # 64 x 32 after one halving of the whole: 32 x 16
-    square = kernels.thumbnail(pixels.T.copy() if turned else pixels, 200, 24, 255, 32, 256)
+    square = kernels.thumbnail(pixels.T.copy() if turned else pixels, 200, 24, 32, 256)
     expected = np.zeros((32, 32), np.uint8)
     expected[:, 8:24] = 100
     assert (square == (expected.T if turned else expected)).all()

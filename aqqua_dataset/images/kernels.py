@@ -127,21 +127,17 @@ def scaled(pixels: Grey, height: int, width: int, out: Grey, top: int, left: int
             out[top + y, left + x] = ((256 - down) * high + down * low + 32_768) >> 16
 
 
-@numba.njit(f"{_NEW}({_PICTURE}, int64, int64, int64, int64, int64)", cache=True, nogil=True)
-def thumbnail(pixels: Grey, background: int, trim: int, share: int, side: int, large: int) -> Grey:
+@numba.njit(f"{_NEW}({_PICTURE}, int64, int64, int64, int64)", cache=True, nogil=True)
+def thumbnail(pixels: Grey, background: int, trim: int, side: int, large: int) -> Grey:
     """The object on a square of ``side`` x ``side`` pixels, as ``fingerprint`` describes it step by step."""
     seen = pixels
     while max(seen.shape) >= large and min(seen.shape) >= 2:
         seen = halved(seen)
-    level = np.uint8(background)
-    most = 0
-    for y in range(seen.shape[0]):
-        for x in range(seen.shape[1]):
-            most = max(most, max(seen[y, x], level) - min(seen[y, x], level))
-    top, bottom, left, right = object_box(seen, background, max(trim, most // share))
+    top, bottom, left, right = object_box(seen, background, trim)
     if bottom == 0:
         top, bottom, left, right = 0, seen.shape[0], 0, seen.shape[1]
     object_ = np.empty((bottom - top, right - left), np.uint8)
+    level = np.uint8(background)
     for y in range(bottom - top):
         for x in range(right - left):
             value = seen[top + y, left + x]
