@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 import pyarrow as pa
@@ -23,6 +23,7 @@ from aqqua_dataset.progress import ledger
 from aqqua_dataset.release import annotations, attribution, author_tables, authors, cards, doi, pages
 from aqqua_dataset.release.facts import ReleaseFacts
 from aqqua_dataset.release.gate import ReleaseRefused, ReleaseRequest, gate, withheld_reason
+from aqqua_dataset.release.history import previous_releases, release_of, version_problems, withdrawn_since
 from aqqua_dataset.release.licences import item_licence
 from aqqua_dataset.release.parts import ReleasedPart, ReleasePartTask, release_part
 from aqqua_dataset.release.snapshot import Snapshot, take_snapshot
@@ -55,7 +56,7 @@ class Release:
 
 def release_folder(request: ReleaseRequest) -> str:
     """Folder of a release inside the warehouse."""
-    return f"releases/{request.view}/v{request.name}"
+    return release_of(request.view, request.name)
 
 
 def build_release(
@@ -77,7 +78,9 @@ def build_release(
     """
     warehouse, folder = collection.warehouse, release_folder(request)
     with_data = [i for i in collection.registry.contributions if manifest(warehouse, i, "images")]
+    previous = previous_releases(warehouse, request.view)
     findings = gate(collection.registry, with_data, registry_findings, request, now)
+    findings += version_problems(collection.registry, warehouse, request, previous)
     findings = worst_first(findings + undecided_credit(collection.registry, with_data, registry_findings, request))
     if has_errors(findings):
         raise ReleaseRefused(findings)
@@ -106,6 +109,8 @@ def build_release(
     _require(ledger.imbalances(counted) + _leak_findings(leaks))
 
     facts = _facts(collection, request, folder, parts, {c: n for c, n in images.items() if n})
+    gone = withdrawn_since(collection.registry, warehouse, request.view, previous)
+    facts = replace(facts, previous=previous, withdrawn=gone)
     credited = credited_images(collection, facts, folder)
     snapshot = take_snapshot(collection.registry, credited, request.date)
     findings += differs_from_frozen(warehouse, snapshot, request)

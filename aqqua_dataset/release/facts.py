@@ -37,6 +37,23 @@ class Draft:
 
 
 @dataclass(frozen=True)
+class PreviousRelease:
+    """An earlier release of the same view, as its RELEASED.json has it."""
+
+    version: str
+    date: dt.date
+    manifest_sha256: str
+
+
+@dataclass(frozen=True)
+class Withdrawn:
+    """A contribution that an earlier release of the view credited and that its owner has withdrawn since."""
+
+    contribution_id: str
+    date: dt.date
+
+
+@dataclass(frozen=True)
 class ReleaseFacts:
     """What one release is, in numbers and dates.
 
@@ -50,6 +67,8 @@ class ReleaseFacts:
         image_bytes: bytes of all image archives.
         box: west, south, east, north in degrees (WGS 84), or None without images.
         first_sampled, last_sampled: range of the sampling dates, or None.
+        previous: earlier releases of the view, the oldest first; rehearsals aren't among them.
+        withdrawn: contributions withdrawn since one of them, by id.
     """
 
     version: str
@@ -62,6 +81,8 @@ class ReleaseFacts:
     box: tuple[float, float, float, float] | None
     first_sampled: dt.date | None
     last_sampled: dt.date | None
+    previous: tuple[PreviousRelease, ...] = ()
+    withdrawn: tuple[Withdrawn, ...] = ()
 
     @property
     def image_count(self) -> int:

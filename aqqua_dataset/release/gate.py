@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Collection as Ids
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
 from aqqua_dataset.findings import Finding, Refused, Severity
@@ -35,6 +35,18 @@ class ReleaseRequest:
         """Version as it stands in every file: a rehearsal says so."""
         return f"{self.version}-rehearsal" if self.rehearsal else self.version
 
+    @property
+    def strict(self) -> bool:
+        """Whether it is meant for the public: then an error stops it."""
+        return self.view == "public" and not self.rehearsal
+
+
+def as_strict(findings: list[Finding], request: ReleaseRequest) -> list[Finding]:
+    """Errors stop a public release; a rehearsal and the internal view only say what is still to be done."""
+    if request.strict:
+        return findings
+    return [replace(f, severity="warning") if f.severity == "error" else f for f in findings]
+
 
 def withheld_reason(registry: Registry, contribution: Contribution, request: ReleaseRequest) -> str | None:
     """Why no image of a contribution may be in the requested view, or None when they may."""
@@ -60,9 +72,9 @@ def gate(
         now: the present moment, with a time zone.
     """
     findings = [f for f in registry_findings if f.severity == "error"]
-    if request.view == "public" and not request.rehearsal:
+    if request.strict:
         findings += _embargo(request, now)
-    severity: Severity = "error" if request.view == "public" and not request.rehearsal else "warning"
+    severity: Severity = "error" if request.strict else "warning"
     for contribution in registry.contributions.values():
         missing = registry.missing_mandatory(contribution)
         expects_release = contribution.state not in ("pledged", "revoked")
