@@ -50,7 +50,7 @@ def write_parts(
 
 
 def write_manifest(warehouse: Warehouse, folder: str, digests: Mapping[str, str], title: str) -> str:
-    """Writes the checksums of the documents and parts as ``sha256sum --check`` reads them; returns their own SHA-256."""
+    """Writes the checksums of documents and parts as ``sha256sum --check`` reads them; returns their own SHA-256."""
     lines = [f"{digests[path]}  {path}\n" for path in sorted(digests)]
     return _write(warehouse, f"{folder}/{MANIFEST}".lstrip("/"), f"# {title}\n", lines)
 

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from aqqua_dataset.checksums import listed_files
 from aqqua_dataset.images.decode import Pixels, decode
 from aqqua_dataset.images.shards import members
 from aqqua_dataset.warehouse import Warehouse

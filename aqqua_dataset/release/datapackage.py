@@ -36,7 +36,7 @@ def data_package(registry: Registry, facts: ReleaseFacts, tables: Mapping[str, t
         "name": "aqqua-dataset",
         "id": f"https://doi.org/{doi}" if doi else None,
         "title": facts.mark + settings.dataset.title,
-        "description": f"{facts.mark}The small tables of the data set; its images and their metadata are in other files.",
+        "description": f"{facts.mark}The small tables of the data set; images and their metadata are elsewhere.",
         "version": facts.version,
         "created": f"{facts.date.isoformat()}T00:00:00Z",
         "homepage": release_url(registry, facts),

@@ -40,7 +40,6 @@ _FOLDERS = (
 
 def ro_crate(registry: Registry, facts: ReleaseFacts, authors: AuthorList) -> str:
     """The crate's metadata as JSON-LD text."""
-    settings = registry.settings
     graph: dict[str, Entity] = {}
     root = {key: _flat(value, graph) for key, value in schema_org(registry, facts, authors).items() if key != "@id"}
     files = [*_FILES, (sample_archive(facts), "application/x-tar", "Some images of every contribution")]
@@ -79,6 +78,7 @@ def _flat(value: Any, graph: dict[str, Entity]) -> Any:
         return value
     entity = {key: _flat(inner, graph) for key, inner in value.items()}
     name = "-".join(str(entity.get("name") or entity.get("identifier") or entity.get("box") or "place").split())
-    entity.setdefault("@id", f"#{str(entity['@type']).lower()}-{name}")
-    graph[entity["@id"]] = entity
-    return {"@id": entity["@id"]}
+    identifier = str(entity.setdefault("@id", f"#{str(entity['@type']).lower()}-{name}"))
+    while graph.setdefault(identifier, entity) != entity:  # another person of the same name
+        identifier = entity["@id"] = f"{identifier}-again"
+    return {"@id": identifier}

@@ -64,7 +64,8 @@ def read_images(task: SampleTask) -> list[tuple[str, str, bytes]]:
     """Id, format and bytes of the chosen images of a contribution; raises OSError for damaged ones."""
     with task.warehouse.open(f"{task.folder}/{task.table}") as stream:
         rows = pq.ParquetFile(stream).read_row_group(0, list(_COLUMNS)).slice(0, _LOOKED_AT)
-    found, left = [], task.most
+    found: list[tuple[str, str, bytes]] = []
+    left = task.most
     for image_id, image_format, shard, offset, length, digest in zip(
         *(rows[c].to_pylist() for c in _COLUMNS), strict=True
     ):

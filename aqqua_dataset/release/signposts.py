@@ -46,7 +46,7 @@ def link_elements(registry: Registry, facts: ReleaseFacts, authors: AuthorList) 
     """The links as elements of a page's head."""
     found = [*links(registry, facts, authors), ("linkset", LINKSET, "application/linkset+json")]
     return "\n".join(
-        f'<link rel="{relation}" href="{markup(address)}"{f' type="{kind}"' if kind else ""}>'
+        f'<link rel="{relation}" href="{markup(address)}"' + (f' type="{kind}">' if kind else ">")
         for relation, address, kind in found
     )
 
