@@ -13,7 +13,7 @@ from aqqua_dataset.findings import Finding
 from aqqua_dataset.harmonise.rows import to_arrow
 from aqqua_dataset.pipeline import Collection
 from aqqua_dataset.registry.models import Registry
-from aqqua_dataset.release import attribution, author_tables, authors, doi, pages
+from aqqua_dataset.release import attribution, author_tables, authors, changelog, doi, pages
 from aqqua_dataset.release.citation import citation_cff
 from aqqua_dataset.release.croissant import croissant_card, croissant_json, croissant_problems
 from aqqua_dataset.release.datapackage import data_package
@@ -26,7 +26,8 @@ from aqqua_dataset.release.rocrate import ro_crate
 from aqqua_dataset.release.sample import sample_archive
 from aqqua_dataset.release.signposts import LINKSET, linkset_json
 from aqqua_dataset.release.snapshot import Snapshot
-from aqqua_dataset.release.stats import Stats, count_release, stats_json
+from aqqua_dataset.release.stats import Stats, count_tables, stats_json
+from aqqua_dataset.release.tombstones import tombstones
 
 #: The CSV tables that datapackage.json describes.
 _PACKAGED = ("attribution.csv", "ledger.csv", "authors/authors.csv", "authors/funding.csv")
@@ -53,7 +54,9 @@ def write_tables(
         texts[f"{name}.csv"] = text
         warehouse.write_bytes(f"{folder}/{name}.csv", text.encode())
     warehouse.write_bytes(f"{folder}/ATTRIBUTION.md", attribution.attribution_markdown(rows, facts).encode())
-    for path, text in pages.credit_pages(snapshot, rows, facts):
+    gone = tombstones(facts, snapshot.work.title, snapshot.work.doi)
+    history = [("CHANGELOG.md", changelog.changelog(facts, changelog.versions(warehouse, facts)))]
+    for path, text in (*pages.credit_pages(snapshot, rows, facts), *gone, *history):
         warehouse.write_bytes(f"{folder}/{path}", text.encode())
     index = pages.contribution_index(snapshot, rows, facts)
     warehouse.write_bytes(f"{folder}/contributions/index.html", index.encode())
@@ -78,7 +81,7 @@ def write_documents(
     Returns:
         What is wrong with the records, as errors.
     """
-    stats = count_release(collection.warehouse, folder, counted.to_pylist(), len(snapshot.authors.contributions))
+    stats = count_tables(collection.warehouse, folder, counted.to_pylist(), len(snapshot.authors.contributions))
     archive = sample_archive(facts)
     known = dict(digests) | {archive: collection.warehouse.sha256(f"{folder}/{archive}")}
     documents, problems = documents_of(collection.registry, facts, snapshot, stats, tables, known)

@@ -6,6 +6,9 @@ from typing import Literal, Protocol
 
 View = Literal["internal", "public"]
 
+#: Before every title and text of a rehearsal.
+REHEARSAL = "[REHEARSAL - not a release] "
+
 
 class Marked(Protocol):
     """What every document says of where it comes from: a version, and for a rehearsal a mark before titles."""
@@ -47,10 +50,18 @@ class PreviousRelease:
 
 @dataclass(frozen=True)
 class Withdrawn:
-    """A contribution that an earlier release of the view credited and that its owner has withdrawn since."""
+    """A contribution that an earlier release of the view credited and that its owner has withdrawn since.
+
+    Attributes:
+        contribution_id, date: which one, and the day it was withdrawn.
+        last_version: the last release that credited it.
+        reason: why, in words that the owner allows to be public; None otherwise.
+    """
 
     contribution_id: str
     date: dt.date
+    last_version: str = ""
+    reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -97,4 +108,4 @@ class ReleaseFacts:
     @property
     def mark(self) -> str:
         """Prefix that marks a rehearsal in every title and text, or ""."""
-        return "[REHEARSAL - not a release] " if self.rehearsal else ""
+        return REHEARSAL if self.rehearsal else ""

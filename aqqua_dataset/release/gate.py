@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
 from aqqua_dataset.findings import Finding, Refused, Severity
+from aqqua_dataset.registry.licences import answered, item_licence
 from aqqua_dataset.registry.models import Contribution, Registry
 from aqqua_dataset.release.facts import View
 
@@ -52,7 +53,7 @@ def withheld_reason(registry: Registry, contribution: Contribution, request: Rel
     """Why no image of a contribution may be in the requested view, or None when they may."""
     if contribution.revoked:
         return "permission_withdrawn"
-    if registry.missing_mandatory(contribution):
+    if item_licence(registry, contribution) is None:
         return "permission_missing"
     if request.view == "public" and contribution.not_before is not None and request.date < contribution.not_before:
         return f"not_before_{contribution.not_before.isoformat()}"
@@ -73,33 +74,41 @@ def gate(
     """
     findings = [f for f in registry_findings if f.severity == "error"]
     if request.strict:
-        findings += _embargo(request, now)
-    severity: Severity = "error" if request.strict else "warning"
+        findings += embargo(request.date, now)
     for contribution in registry.contributions.values():
-        missing = registry.missing_mandatory(contribution)
-        expects_release = contribution.state not in ("pledged", "revoked")
-        if missing and (expects_release or contribution.id in with_data) and not contribution.revoked:
-            message = (
-                f"permission missing: {', '.join(missing)}. Its images are left out; for a public release "
-                "the permission must be given, or the contribution marked as revoked"
-            )
-            findings.append(Finding("permission_missing", severity, message, contribution.id))
+        held = contribution.id in with_data
+        awaited = held or contribution.state != "pledged"
+        if contribution.revoked or not awaited or item_licence(registry, contribution):
+            continue
+        # What was never read can't be released; what was, somebody once thought to be permitted.
+        severity: Severity = "error" if held and request.strict else "warning"
+        message = f"{_not_permitted(registry, contribution)}. Its images are left out" + (
+            "; for a public release the permission must be given, or the contribution marked as revoked" if held else ""
+        )
+        findings.append(Finding("permission_missing", severity, message, contribution.id))
     return findings
 
 
-def _embargo(request: ReleaseRequest, now: dt.datetime) -> list[Finding]:
+def _not_permitted(registry: Registry, contribution: Contribution) -> str:
+    if not answered(contribution) and contribution.source is not None and contribution.source.licence:
+        return f"no form, and the licence {contribution.source.licence} does not allow it"
+    return f"permission missing: {', '.join(registry.missing_mandatory(contribution))}"
+
+
+def embargo(date: dt.date, now: dt.datetime) -> list[Finding]:
+    """Why nothing dated ``date`` may be public now; nothing speaks against it when empty."""
     today = now.astimezone(EMBARGO_ZONE).date()
     promise = f"the contributors were promised that nothing is public before {EMBARGO_ENDS.isoformat()}"
     findings = []
-    if request.date < EMBARGO_ENDS:
-        message = f"the release is dated {request.date.isoformat()}, but {promise} (Europe/Berlin)"
-        findings.append(Finding("embargo_release_date", "error", message, value=request.date.isoformat()))
+    if date < EMBARGO_ENDS:
+        message = f"the release is dated {date.isoformat()}, but {promise} (Europe/Berlin)"
+        findings.append(Finding("embargo_release_date", "error", message, value=date.isoformat()))
     if today < EMBARGO_ENDS:
         message = f"today is {today.isoformat()}, but {promise} (Europe/Berlin)"
         findings.append(Finding("embargo_today", "error", message, value=today.isoformat()))
-    elif request.date > today:
-        message = f"the release is dated {request.date.isoformat()}, which lies in the future"
-        findings.append(Finding("release_date_in_future", "error", message, value=request.date.isoformat()))
+    elif date > today:
+        message = f"the release is dated {date.isoformat()}, which lies in the future"
+        findings.append(Finding("release_date_in_future", "error", message, value=date.isoformat()))
     return findings
 
 

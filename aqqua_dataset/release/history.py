@@ -8,10 +8,13 @@ import datetime as dt
 import re
 
 from aqqua_dataset.findings import Finding
-from aqqua_dataset.registry.models import Contribution, Registry
+from aqqua_dataset.registry.models import Registry
 from aqqua_dataset.release.facts import PreviousRelease, View, Withdrawn
 from aqqua_dataset.release.gate import ReleaseRequest, as_strict
 from aqqua_dataset.warehouse import Warehouse
+
+#: List of withdrawn contributions inside a release.
+WITHDRAWN = "withdrawn.csv"
 
 _VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
 
@@ -30,7 +33,7 @@ def release_of(view: View, version: str) -> str:
 def previous_releases(warehouse: Warehouse, view: View) -> tuple[PreviousRelease, ...]:
     """The finished releases of a view, the oldest version first; rehearsals are none."""
     found = []
-    for name in warehouse.names(f"releases/{view}"):
+    for name in (n for n in warehouse.names(f"releases/{view}") if n.startswith("v")):
         told = warehouse.read_json(f"releases/{view}/{name}/RELEASED.json")
         if told is not None and not told["rehearsal"]:
             day = dt.date.fromisoformat(told["date"])
@@ -38,11 +41,29 @@ def previous_releases(warehouse: Warehouse, view: View) -> tuple[PreviousRelease
     return tuple(sorted(found, key=lambda r: number(r.version) or (0, 0, 0)))
 
 
-def credited_images(warehouse: Warehouse, view: View, release: PreviousRelease) -> dict[str, int]:
+def newest_releases(warehouse: Warehouse) -> tuple[str, ...]:
+    """Folder of the release of each view that was finished last, rehearsals included."""
+    found = []
+    for view in ("internal", "public"):
+        folders = [f"releases/{view}/{n}" for n in warehouse.names(f"releases/{view}") if n.startswith("v")]
+        sealed = [f for f in folders if warehouse.exists(f"{f}/RELEASED.json")]
+        found += [max(sealed, key=lambda f: (warehouse.modified(f"{f}/RELEASED.json"), f))] if sealed else []
+    return tuple(found)
+
+
+def credited_by(warehouse: Warehouse, view: View, release: PreviousRelease) -> dict[str, int]:
     """Images by credited contribution of a finished release."""
     path = f"{release_of(view, release.version)}/attribution.parquet"
     rows = warehouse.read_parquet(path, ["contribution_id", "images_credited"]).to_pylist()
     return {row["contribution_id"]: row["images_credited"] for row in rows}
+
+
+def published_images(warehouse: Warehouse, view: View, release: PreviousRelease) -> dict[str, int]:
+    """Images by contribution of a finished release, those without any left out."""
+    rows = warehouse.read_parquet(
+        f"{release_of(view, release.version)}/ledger.parquet", ["contribution_id", "published"]
+    ).to_pylist()
+    return {row["contribution_id"]: row["published"] for row in rows if row["published"]}
 
 
 def withdrawn_since(
@@ -52,17 +73,14 @@ def withdrawn_since(
 
     Nothing is said of a contribution that was withdrawn before any release: nobody has seen it.
     """
-    known = {name for release in previous for name in credited_images(warehouse, view, release)}
-    gone = [registry.contributions[name] for name in sorted(known) if name in registry.contributions]
-    return tuple(Withdrawn(c.id, withdrawn_on(c)) for c in gone if c.revoked)
-
-
-def withdrawn_on(contribution: Contribution) -> dt.date:
-    """Day a withdrawn contribution was withdrawn; raises ValueError for another one."""
-    days = [e.date for e in contribution.history if e.state == "revoked" and e.scope == "all"]
-    if not days:
-        raise ValueError(f"{contribution.id} was not withdrawn")
-    return days[-1]
+    last = {name: release.version for release in previous for name in credited_by(warehouse, view, release)}
+    found = []
+    for name in sorted(last):
+        contribution = registry.contributions.get(name)
+        if contribution is not None and contribution.revoked:
+            event = [e for e in contribution.history if e.state == "revoked" and e.scope != "ecotaxa_access"][-1]
+            found.append(Withdrawn(name, event.date, last[name], event.public_reason))
+    return tuple(found)
 
 
 def version_problems(
@@ -80,7 +98,7 @@ def version_problems(
     if not earlier:
         return []
     last = earlier[-1]
-    credited = credited_images(warehouse, request.view, last)
+    credited = credited_by(warehouse, request.view, last)
     gone = [name for name in sorted(credited) if name not in registry.contributions]
     message = f"published in {last.version} and no longer in the registry; mark it as revoked instead of removing it"
     found = [Finding("contribution_vanished", "error", message, name) for name in gone]

@@ -1,7 +1,8 @@
 """Seals a release: checksums in two levels, and at last the file that readers wait for."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
+from typing import Any
 
 from aqqua_dataset.checksums import MANIFEST, PARTS, is_one_of_many, write_manifest, write_parts
 from aqqua_dataset.compute import map_chunks
@@ -30,9 +31,19 @@ def seal_data(
 
 
 def seal(
-    warehouse: Warehouse, folder: str, facts: ReleaseFacts, lists: Mapping[str, str], executor: Executor, workers: int
-) -> None:
-    """Lists the documents and, last of all, writes the file that readers wait for; ``lists`` is from ``seal_data``."""
+    warehouse: Warehouse, folder: str, facts: ReleaseFacts, lists: Mapping[str, str], executor: Executor, workers: int,
+    approve: Callable[[dict[str, Any]], None],
+) -> None:  # fmt: skip
+    """Lists the documents and, last of all, writes the file that readers wait for.
+
+    Args:
+        warehouse: where the release lies.
+        folder: its folder.
+        facts: what the release says of itself.
+        lists: what ``seal_data`` returned.
+        executor, workers: where the documents are hashed.
+        approve: told what RELEASED.json is going to say; raises ReleaseRefused where it must not be written.
+    """
     found = (p.removeprefix(f"{folder}/") for p in warehouse.find(folder))
     documents = (p for p in found if not is_one_of_many(p) and p not in (MANIFEST, "RELEASED.json"))
     digests = _hashed(warehouse, folder, documents, lists, executor, workers)
@@ -45,6 +56,7 @@ def seal(
         "data_sha256": lists[PARTS],
         "manifest_sha256": write_manifest(warehouse, folder, digests, _title(facts)),
     }
+    approve(released)
     warehouse.write_json(f"{folder}/RELEASED.json", released)
 
 

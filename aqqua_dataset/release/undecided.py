@@ -1,20 +1,19 @@
-"""What is still to be decided about names and credit before a public release may be built."""
+"""What is still to be decided about names before a public release may be built."""
 
 from collections.abc import Collection as Ids
 from collections.abc import Iterable
 
 from aqqua_dataset.findings import Finding
 from aqqua_dataset.registry.models import Registry
-from aqqua_dataset.release.attribution import attribution_problems
 from aqqua_dataset.release.gate import ReleaseRequest, as_strict, withheld_reason
 from aqqua_dataset.release.snapshot import FROZEN, Snapshot, changes, freeze_problems, frozen_list
 from aqqua_dataset.warehouse import Warehouse
 
 
-def undecided_credit(
+def undecided_names(
     registry: Registry, with_data: Ids[str], registry_findings: Iterable[Finding], request: ReleaseRequest
 ) -> list[Finding]:
-    """People who may be one person, pending credit lines, anonymous owners who are named.
+    """People who may be one person, anonymous owners who are named.
 
     Args:
         registry: the whole registry.
@@ -24,8 +23,7 @@ def undecided_credit(
     """
     ids = [i for i in with_data if not withheld_reason(registry, registry.contributions[i], request)]
     open_questions = [f for f in registry_findings if f.severity != "error"]
-    found = [*freeze_problems(registry, ids, open_questions), *attribution_problems(registry, ids)]
-    return as_strict(found, request)
+    return as_strict(freeze_problems(registry, ids, open_questions), request)
 
 
 def differs_from_frozen(warehouse: Warehouse, snapshot: Snapshot, request: ReleaseRequest) -> list[Finding]:
