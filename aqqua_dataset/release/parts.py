@@ -15,7 +15,8 @@ import pyarrow.compute as pc
 from aqqua_dataset import privacy, schema
 from aqqua_dataset.dedup.splits import TABLE as TABLE_OF_SPLITS
 from aqqua_dataset.dedup.sql import UNIT_KEY
-from aqqua_dataset.images.pack import index_path, shard_digest, shard_path
+from aqqua_dataset.images.pack import index_path, searched_digest, shard_path
+from aqqua_dataset.images.search import image_leaks
 from aqqua_dataset.images.shards import ShardWriter
 from aqqua_dataset.pipeline import core_path, quality_path
 from aqqua_dataset.sources.rows import ids_path, part_path
@@ -41,6 +42,7 @@ class ReleasePartTask:
     shared: str  # warehouse path: further contributions to credit, by image
     version: str
     rehearsal: bool
+    form_id: str | None = None
 
     @property
     def archive(self) -> str:
@@ -62,7 +64,7 @@ class ReleasedPart:
         shard_bytes: its size.
         untouched: whether it was taken over as it is.
         digests: path inside the release -> SHA-256, of every file written.
-        leaks: e-mail addresses found in its tables; there must be none.
+        leaks: personal data found in its tables and images; there must be none.
     """
 
     images: int
@@ -84,20 +86,21 @@ def release_part(task: ReleasePartTask) -> ReleasedPart:
         return ReleasedPart(0, 0, True, {}, ())
     untouched = bool(chosen.num_rows == index.num_rows)
     digests: dict[str, str] = {}
+    leaks: list[str] = []
     if untouched:
         task.warehouse.copy(shard_path(task.images_folder, task.shard), f"{task.release}/{task.archive}")
-        digests[task.archive] = shard_digest(task.warehouse, task.images_folder, task.shard)
+        digests[task.archive], found = searched_digest(task.warehouse, task.images_folder, task.shard)
+        leaks.extend(found)
     else:
-        offsets, digests[task.archive] = _copy_ranges(task, chosen)
+        offsets, digests[task.archive] = _copy_ranges(task, chosen, leaks)
         chosen = chosen.set_column(chosen.schema.get_field_index("offset"), "offset", offsets)
-    leaks: list[str] = []
     for kind, write in (("metadata", _write_images), ("verbatim", _write_verbatim)):
         digests[task.table(kind)] = write(task, chosen, leaks)
     size = task.warehouse.size(f"{task.release}/{task.archive}")
     return ReleasedPart(chosen.num_rows, size, untouched, digests, tuple(leaks))
 
 
-def _copy_ranges(task: ReleasePartTask, chosen: pa.Table) -> tuple[pa.Array, str]:
+def _copy_ranges(task: ReleasePartTask, chosen: pa.Table, leaks: list[str]) -> tuple[pa.Array, str]:
     """Writes a shard with only the chosen images; returns their new offsets and the shard's SHA-256."""
     columns = (chosen[c].to_pylist() for c in ("image_id", "image_format", "offset", "length"))
     offsets, digest = [], hashlib.sha256()
@@ -108,7 +111,9 @@ def _copy_ranges(task: ReleasePartTask, chosen: pa.Table) -> tuple[pa.Array, str
         writer = ShardWriter(new)
         for image_id, image_format, offset, length in zip(*columns, strict=True):
             old.seek(offset)
-            offsets.append(writer.add(image_id, image_format, old.read(length)))
+            data = old.read(length)
+            leaks.extend(f"{image_id}: {leak}" for leak in image_leaks(data))
+            offsets.append(writer.add(image_id, image_format, data))
         writer.finish()
     return pa.array(offsets, pa.int64()), digest.hexdigest()
 
@@ -177,13 +182,14 @@ def _verbatim(task: ReleasePartTask, part: int, chosen: pa.ChunkedArray) -> pa.T
 def _write(
     task: ReleasePartTask, kind: str, batches: Iterator[pa.RecordBatch], target: pa.Schema, leaks: list[str]
 ) -> str:
-    """Writes a table of the release, adding the e-mail addresses in it to ``leaks``; returns its SHA-256."""
+    """Writes a table of the release, adding what is personal in it to ``leaks``; returns its SHA-256."""
 
     def searched() -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            leaks.extend(privacy.table_leaks(pa.Table.from_batches([batch])))
+            leaks.extend(privacy.table_leaks(pa.Table.from_batches([batch]), kinds))
             yield batch
 
+    kinds = privacy.kinds([task.form_id] if task.form_id else [])
     digest = hashlib.sha256()
     marked = target.with_metadata((target.metadata or {}) | {b"release": task.version.encode()})
     task.warehouse.write_parquet(f"{task.release}/{task.table(kind)}", searched(), marked, digest)
