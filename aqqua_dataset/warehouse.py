@@ -54,6 +54,8 @@ class Warehouse:
         self.is_local = "file" in (self._fs.protocol if isinstance(self._fs.protocol, tuple) else (self._fs.protocol,))
         self.is_web = "http" in self._fs.protocol
         self._watched: dict[str, str | None] = {}
+        #: Bytes of the files that this object has written whole; files put under a second name aren't among them.
+        self.bytes_written = 0
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travels to workers as a place and options; a secret is looked up again where it arrives."""
@@ -88,6 +90,13 @@ class Warehouse:
         found = self._fs.find(base, detail=True)
         return {p.removeprefix(f"{self._base}/"): _written(found[p]) for p in sorted(found)}
 
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Size in bytes of every complete file below a folder, from one listing."""
+        base = f"{self._base}/{folder}".rstrip("/")
+        self._fs.invalidate_cache()
+        found = self._fs.find(base, detail=True) if self._fs.exists(base) else {}
+        return {p.removeprefix(f"{self._base}/"): int(i["size"]) for p, i in found.items() if not is_unfinished(p)}
+
     def names(self, folder: str) -> list[str]:
         """Names directly in a folder, sorted; empty when there is no such folder."""
         self._fs.invalidate_cache()
@@ -116,6 +125,7 @@ class Warehouse:
             stream = self._fs.open(target, "wb", block_size=UPLOAD_PART)
             try:
                 yield stream
+                self.bytes_written += stream.tell()
                 stream.close()
             except BaseException:
                 if not stream.closed:
@@ -128,6 +138,7 @@ class Warehouse:
         try:
             with aside.open("wb") as stream:
                 yield stream
+                self.bytes_written += stream.tell()
                 stream.flush()
                 os.fsync(stream.fileno())
             aside.replace(target)

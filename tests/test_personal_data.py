@@ -31,8 +31,8 @@ from aqqua_dataset.registry.models import Attribution, Event
 from aqqua_dataset.release import doi_job
 from aqqua_dataset.release.build import Release, build_release
 from aqqua_dataset.release.gate import ReleaseRefused, ReleaseRequest
-from aqqua_dataset.release.gate_rules import RULES, judge
-from aqqua_dataset.release.personal import file_leaks, release_leaks
+from aqqua_dataset.release.gate_rules import RULES, Verdict, judge
+from aqqua_dataset.release.personal import SearchTask, file_leaks, release_leaks
 from aqqua_dataset.release.released import read_released
 from aqqua_dataset.report.build import write_report
 from aqqua_dataset.sources.rows import load_rows
@@ -160,7 +160,8 @@ def test_what_isn_t_personal_is_still_there(published: Published, everything: by
     for kept in (b"10:01 start; 10:02 [e-mail", b"c:\\\\users\\\\[user name removed]\\\\desktop", b"copepoda ([e-mail"):
         assert kept in everything
     assert json.loads((published.release / "RELEASED.json").read_text())["images"] == len(IMAGES) + 1
-    assert list(release_leaks(published.of.warehouse, FOLDER, FORM_IDS)) == []
+    with open_executor("serial") as (workers, count):
+        assert list(release_leaks(published.of.warehouse, FOLDER, FORM_IDS, workers, count)) == []
     assert list(privacy.stored_leaks(published.of.warehouse, "planted")) == []
 
 
@@ -187,7 +188,7 @@ def test_the_scanner_finds_what_the_filter_leaves_in_an_image(kind: str, unfilte
 def test_the_scanner_finds_it_in_a_document(item: Item, tmp_path: Path) -> None:
     """As if a document repeated it; names alone, without an address, can't be told from other words."""
     (tmp_path / "README.md").write_text(f"# Images\n\n{item.text}\n", encoding="utf-8")
-    found = list(file_leaks(Warehouse(str(tmp_path)), "README.md", FORM_IDS))
+    found = file_leaks(SearchTask(Warehouse(str(tmp_path)), "README.md", FORM_IDS))
     names_only = privacy.is_personal(item.column) and "@" not in item.text
     assert any(item.word.casefold() in text.casefold() for text in found) != names_only
 
@@ -215,9 +216,15 @@ def test_markup_in_an_acknowledgement_stops_the_release(published: Published, tm
 
 def test_the_gate_looks_into_tables_and_images_and_repeats_nothing(published: Published, tmp_path: Path) -> None:
     shutil.copytree(published.release, tmp_path / "r")
-    warehouse, registry = Warehouse(str(tmp_path)), published.of.registry
-    privacy_rule = next(r for r in RULES if r.code == "G13")
-    assert judge(registry, read_released(warehouse, "r", FORM_IDS), NOW, (privacy_rule,))[0].green
+    warehouse = Warehouse(str(tmp_path))
+
+    def judged() -> Verdict:
+        rule = next(r for r in RULES if r.code == "G13")
+        with open_executor("serial") as (workers, count):
+            read = read_released(warehouse, "r", FORM_IDS, workers, count)
+        return judge(published.of.registry, read, NOW, (rule,))[0]
+
+    assert judged().green
     (table,) = (tmp_path / "r/metadata").rglob("*.parquet")
     read = warehouse.read_parquet(table.relative_to(tmp_path).as_posix())
     cells = pa.array(["by qx72a@example.org"] * len(read))
@@ -229,7 +236,7 @@ def test_the_gate_looks_into_tables_and_images_and_repeats_nothing(published: Pu
         writer = ShardWriter(stream)
         writer.add("a", "png", planted.image_file("png-text", 1)[1])
         writer.finish()
-    verdict = judge(registry, read_released(warehouse, "r", FORM_IDS), NOW, (privacy_rule,))[0]
+    verdict = judged()
     assert {text.partition(":")[0] for _, text in verdict.objections} == {
         f"r/{table.relative_to(tmp_path / 'r').as_posix()}", f"r/{shard.relative_to(tmp_path / 'r').as_posix()}",
     }  # fmt: skip

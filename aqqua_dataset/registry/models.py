@@ -188,12 +188,17 @@ class Overrule(Record):
 
 
 class Event(Record):
-    """One step of a contribution's history. The history is append-only."""
+    """One step of a contribution's history. The history is append-only.
+
+    ``reason`` stays in the registry; ``public_reason`` is what the owner allows the page of a withdrawn contribution
+    to say.
+    """
 
     date: dt.date
     state: Literal["pledged", "agreed", "received", "validated", "accepted", "revoked"]
     scope: Literal["all", "ecotaxa_access"] | None = None
     reason: Text | None = None
+    public_reason: Text | None = None
 
     @model_validator(mode="after")
     def _revoked_says_what(self) -> "Event":
@@ -260,7 +265,11 @@ class InterimTerm(Record):
 
 
 class DatasetRecord(Record):
-    """What is said of the dataset as a whole in the DOI record, the cards and the landing page."""
+    """What is said of the dataset as a whole in the DOI record, the cards and the landing page.
+
+    ``url`` is the folder that holds the released versions, as ``<url>/v1.0.0/``. ``contact_url``, ``imprint_url`` and
+    ``privacy_url`` are linked from the landing page; ``contact_email`` is in no file of a release.
+    """
 
     title: Text
     description: Text
@@ -270,6 +279,9 @@ class DatasetRecord(Record):
     doi: Text | None = None
     url: Text
     contact_email: Text
+    contact_url: Text | None = None
+    imprint_url: Text | None = None
+    privacy_url: Text | None = None
     keywords: tuple[Text, ...] = ()
     language: Text = "en"
     funding: tuple[Funding, ...] = ()

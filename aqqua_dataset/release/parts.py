@@ -1,8 +1,9 @@
 """One part of a release: a shard and the tables of its images.
 
 A shard that may be published whole is taken over untouched; one that holds a duplicate, a rejected or
-a withheld image is written again by copying byte ranges. Nothing is decoded. Every file is hashed here, by the worker
-that writes it.
+a withheld image is written again by copying byte ranges, unless an earlier release has just the same images of it: then
+that one's is taken over, after each of its bytes was compared. On a local disk taking over is a hard link. Nothing is
+decoded. Every file is hashed here, by the worker that writes it.
 """
 
 import hashlib
@@ -17,10 +18,12 @@ from aqqua_dataset.dedup.splits import TABLE as TABLE_OF_SPLITS
 from aqqua_dataset.dedup.sql import UNIT_KEY
 from aqqua_dataset.images.pack import index_path, searched_digest, shard_path
 from aqqua_dataset.images.search import image_leaks
-from aqqua_dataset.images.shards import ShardWriter
+from aqqua_dataset.images.shards import ShardWriter, member_problem, packed_offsets
 from aqqua_dataset.pipeline import core_path, quality_path
 from aqqua_dataset.sources.rows import ids_path, part_path
 from aqqua_dataset.warehouse import ROW_GROUP_ROWS, Warehouse
+
+_PLACED = ("image_id", "image_format", "offset", "length")
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class ReleasePartTask:
     shared: str  # warehouse path: further contributions to credit, by image
     version: str
     rehearsal: bool
+    earlier: tuple[str, ...] = ()  # sealed releases whose shards may be taken over
     form_id: str | None = None
 
     @property
@@ -62,7 +66,7 @@ class ReleasedPart:
     Attributes:
         images: images in the shard.
         shard_bytes: its size.
-        untouched: whether it was taken over as it is.
+        untouched: whether it was taken over as it was packed, or as an earlier release has it.
         digests: path inside the release -> SHA-256, of every file written.
         leaks: personal data found in its tables and images; there must be none.
     """
@@ -92,18 +96,46 @@ def release_part(task: ReleasePartTask) -> ReleasedPart:
         digests[task.archive], found = searched_digest(task.warehouse, task.images_folder, task.shard)
         leaks.extend(found)
     else:
-        offsets, digests[task.archive] = _copy_ranges(task, chosen, leaks)
-        chosen = chosen.set_column(chosen.schema.get_field_index("offset"), "offset", offsets)
+        placed = chosen.set_column(chosen.schema.get_field_index("offset"), "offset", packed_offsets(chosen["length"]))
+        earlier = _taken_over(task, placed)
+        untouched = earlier is not None
+        digests[task.archive] = earlier or _copy_ranges(task, chosen, leaks)
+        chosen = placed
     for kind, write in (("metadata", _write_images), ("verbatim", _write_verbatim)):
         digests[task.table(kind)] = write(task, chosen, leaks)
     size = task.warehouse.size(f"{task.release}/{task.archive}")
     return ReleasedPart(chosen.num_rows, size, untouched, digests, tuple(leaks))
 
 
-def _copy_ranges(task: ReleasePartTask, chosen: pa.Table, leaks: list[str]) -> tuple[pa.Array, str]:
-    """Writes a shard with only the chosen images; returns their new offsets and the shard's SHA-256."""
-    columns = (chosen[c].to_pylist() for c in ("image_id", "image_format", "offset", "length"))
-    offsets, digest = [], hashlib.sha256()
+def _taken_over(task: ReleasePartTask, placed: pa.Table) -> str | None:
+    """Takes over the shard of an earlier release, which was searched, if it has just these images at these places.
+
+    Returns its SHA-256.
+    """
+    warehouse = task.warehouse
+    wanted = placed.select([*_PLACED, "image_sha256"])
+    for release in task.earlier:
+        table = f"{release}/{task.table('metadata')}"
+        if not warehouse.exists(table):
+            continue
+        had = warehouse.read_parquet(table, [*wanted.column_names, "shard"]).sort_by("offset")
+        if not had.select(wanted.column_names).cast(wanted.schema).equals(wanted):
+            continue
+        archive = f"{release}/{had['shard'][0].as_py()}"
+        digest = hashlib.sha256()
+        with warehouse.open(archive) as stream:
+            if any(member_problem(stream, digest=digest, **row) for row in wanted.to_pylist()):
+                continue
+            digest.update(stream.read())
+        warehouse.copy(archive, f"{task.release}/{task.archive}")
+        return digest.hexdigest()
+    return None
+
+
+def _copy_ranges(task: ReleasePartTask, chosen: pa.Table, leaks: list[str]) -> str:
+    """Writes a shard with only the chosen images; returns its SHA-256."""
+    columns = (chosen[c].to_pylist() for c in _PLACED)
+    digest = hashlib.sha256()
     with (
         task.warehouse.open(shard_path(task.images_folder, task.shard)) as old,
         task.warehouse.create(f"{task.release}/{task.archive}", digest) as new,
@@ -113,9 +145,9 @@ def _copy_ranges(task: ReleasePartTask, chosen: pa.Table, leaks: list[str]) -> t
             old.seek(offset)
             data = old.read(length)
             leaks.extend(f"{image_id}: {leak}" for leak in image_leaks(data))
-            offsets.append(writer.add(image_id, image_format, data))
+            writer.add(image_id, image_format, data)
         writer.finish()
-    return pa.array(offsets, pa.int64()), digest.hexdigest()
+    return digest.hexdigest()
 
 
 def _write_images(task: ReleasePartTask, chosen: pa.Table, leaks: list[str]) -> str:
