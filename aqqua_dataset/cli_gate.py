@@ -16,9 +16,7 @@ def add_commands(add: Add) -> None:
     gate.add_argument("--release", required=True, help="folder in the warehouse: releases/public/v1.0.0")
     publish = add("publish", _publish, "judge a built release and, if every rule is green, make it the latest")
     publish.add_argument("--release", required=True, help="folder in the warehouse: releases/public/v1.0.0")
-    absence = add(
-        "absence", _absence, "prove that nothing of a withdrawn contribution is in a release; reads all of it"
-    )
+    absence = add("absence", _absence, "prove that nothing of a contribution is in a release; reads all of it")
     absence.add_argument("contribution")
     absence.add_argument("--release", required=True, help="folder in the warehouse: releases/public/v1.1.0")
 
