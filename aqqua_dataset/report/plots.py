@@ -24,15 +24,31 @@ Box = tuple[float, float, float, float]
 
 
 @functools.cache
-def _land() -> str:
+def land() -> str:
     """The land's outlines as an SVG path in tenths of a degree, north up (source in land_110m.json)."""
     rings = json.loads((Path(__file__).parent / "land_110m.json").read_text(encoding="utf-8"))["rings"]
     pieces = []
     for ring in rings:
-        pairs = list(zip(ring[::2], ring[1::2], strict=True))
-        steps = (f"{x - a} {y - b}" for (a, b), (x, y) in itertools.pairwise(pairs))
-        pieces.append(f"M{pairs[0][0]} {pairs[0][1]}l{' '.join(steps)}z")
+        for turned in _whole(list(zip(ring[::2], ring[1::2], strict=True))):
+            steps = (f"{x - a} {y - b}" for (a, b), (x, y) in itertools.pairwise(turned))
+            pieces.append(f"M{turned[0][0]} {turned[0][1]}l{' '.join(steps)}z")
     return "".join(pieces).replace(" -", "-")
+
+
+def _whole(ring: list[tuple[int, int]]) -> list[list[tuple[int, int]]]:
+    """A ring that crosses 180 degrees, once in the east and once in the west of the map; any other as it is.
+
+    Drawn as it is stored it would run back across the whole map. Antarctica ends where it began, once around: it stays.
+    """
+    turn, turns = 0, [0]
+    for (a, _), (x, _) in itertools.pairwise(ring):
+        turn += 3600 if x - a < -1800 else -3600 if x - a > 1800 else 0
+        turns.append(turn)
+    if not any(turns) or abs(ring[0][0] - ring[-1][0] - turn) > 1800:
+        return [ring]
+    unrolled = [(x + turn, y) for (x, y), turn in zip(ring, turns, strict=True)]
+    other = -3600 if max(turns) > 0 else 3600
+    return [unrolled, [(x + other, y) for x, y in unrolled]]
 
 
 def _svg(height: float, alt: str, body: str) -> str:
@@ -56,7 +72,7 @@ def world_map(dots: Sequence[Dot], box: Box | None, alt: str) -> str:
             for turn in ((0, -360) if west + width > 180 else (0,))
         )
     body = (
-        f'<defs><path id="land" d="{_land()}"/></defs>'
+        f'<defs><path id="land" d="{land()}"/></defs>'
         f'<rect class="sea" width="{WIDTH}" height="180"/><path class="grid" d="{lines}"/>'
         '<use href="#land" class="land" transform="translate(180 90) scale(.1 -.1)"/>'
         f'{frame}<g class="dots">{"".join(_dot(d.longitude + 180, 90 - d.latitude, d.images) for d in dots)}</g>'
