@@ -145,6 +145,8 @@ def test_two_signatures_make_it_the_latest_once(released: tuple[Collection, Rele
         "version": "1.0.0", "prefix": "v1.0.0/", "doi": "10.1234/test.v1",
         "manifest_sha256": sealed["manifest_sha256"],
     }  # fmt: skip
+    page = (latest.parent / "index.html").read_text()
+    assert '<a href="v1.0.0/index.html">1.0.0</a>' in page
     before = latest.stat()
     workflow.publish(ready, [], release.folder, NOW)
     assert (latest.stat().st_mtime_ns, latest.stat().st_ino) == (before.st_mtime_ns, before.st_ino)
