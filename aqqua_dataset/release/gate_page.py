@@ -28,7 +28,11 @@ _LEAD = (
 def summary(verdicts: Sequence[Verdict]) -> str:
     """The outcome in one sentence."""
     red = [v.rule.code for v in verdicts if not v.green]
-    return f"Red: {', '.join(red)}. It must not be published." if red else "All rules are green. It may be published."
+    if red:
+        return f"Red: {', '.join(red)}. It must not be published."
+    if not any(v.rule.code == "G19" for v in verdicts):
+        return "Everything but the signatures (G19) was asked, and is green. They are still needed."
+    return "All rules are green. It may be published."
 
 
 def gate_html(verdicts: Sequence[Verdict], title: str) -> str:
