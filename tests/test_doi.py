@@ -113,7 +113,8 @@ def test_what_is_stored_says_how_version_and_concept_belong_together(server: Ser
             for r in stored} == relations[VERSION]  # fmt: skip
     assert relations == {
         VERSION: {
-            ("IsVersionOf", CONCEPT), ("IsDescribedBy", "10.1234/paper"),
+            ("IsVersionOf", CONCEPT),
+            ("IsDescribedBy", "10.1234/paper"),
             ("HasMetadata", "https://example.org/test/v1.0.0/croissant.json"),
         },
         CONCEPT: {("HasVersion", VERSION)},
