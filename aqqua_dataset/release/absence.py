@@ -218,24 +218,26 @@ def _scan(task: _Scan) -> list[Sighting]:
 
 
 def _in_tables(connection: duckdb.DuckDBPyConnection, task: _Scan) -> str:
-    """Query of all texts in tables: file, column, value; lists and records are taken apart."""
+    """Query of all texts in tables: file, column, value; lists and records are taken apart. Each file is read once."""
     names = {task.warehouse.url(path): path for path in task.paths}
     tables = f"read_parquet({list(names)!r}, union_by_name = true, filename = 'aqqua_file')"
     connection.register("names", pa.table({"aqqua_file": list(names), "file": list(names.values())}))
-    queries = []
+    texts = []
     for name, kind, *_ in connection.sql(f"describe select * exclude (aqqua_file) from {tables}").fetchall():
-        column = '"' + name.replace('"', '""') + '"'
+        column, place = '"' + name.replace('"', '""') + '"', "'" + name.replace("'", "''") + "'"
         if kind == "VARCHAR":
-            values = f"unnest(list_distinct(list_prepend({column}, regexp_extract_all({column}, '{_IDS}'))))"
+            texts.append(f"[{{place: {place}, value: {column}}}]")
         elif kind == "VARCHAR[]":
-            values = f"unnest({column})"
+            texts.append(f"list_transform({column}, lambda x: {{place: {place}, value: x}})")
         elif kind.endswith("]") or kind.startswith(("STRUCT", "MAP")):
-            values = f"unnest(regexp_extract_all({column}::varchar, '[^\\s,:{{}}\\[\\]''\"=]+'))"
-        else:
-            continue
-        place = "'" + name.replace("'", "''") + "'"
-        queries.append(f"select aqqua_file, {place} as place, {values} as value from {tables}")
-    return f"select file, place, value from ({' union all '.join(queries)}) join names using (aqqua_file)"
+            words = f"regexp_extract_all({column}::varchar, '[^\\s,:{{}}\\[\\]''\"=]+')"
+            texts.append(f"list_transform({words}, lambda x: {{place: {place}, value: x}})")
+    if not texts:
+        return "select '' as file, '' as place, '' as value limit 0"
+    return f"""
+        select file, place, unnest(list_distinct(list_prepend(value, regexp_extract_all(value, '{_IDS}')))) as value
+        from (select aqqua_file, unnest(flatten([{", ".join(texts)}]), recursive := true) from {tables})
+             join names using (aqqua_file)"""
 
 
 def _of_archive(warehouse: Warehouse, path: str) -> list[str]:

@@ -29,10 +29,26 @@ def land() -> str:
     rings = json.loads((Path(__file__).parent / "land_110m.json").read_text(encoding="utf-8"))["rings"]
     pieces = []
     for ring in rings:
-        pairs = list(zip(ring[::2], ring[1::2], strict=True))
-        steps = (f"{x - a} {y - b}" for (a, b), (x, y) in itertools.pairwise(pairs))
-        pieces.append(f"M{pairs[0][0]} {pairs[0][1]}l{' '.join(steps)}z")
+        for turned in _whole(list(zip(ring[::2], ring[1::2], strict=True))):
+            steps = (f"{x - a} {y - b}" for (a, b), (x, y) in itertools.pairwise(turned))
+            pieces.append(f"M{turned[0][0]} {turned[0][1]}l{' '.join(steps)}z")
     return "".join(pieces).replace(" -", "-")
+
+
+def _whole(ring: list[tuple[int, int]]) -> list[list[tuple[int, int]]]:
+    """A ring that crosses 180 degrees, once in the east and once in the west of the map; any other as it is.
+
+    Drawn as it is stored it would run back across the whole map. Antarctica ends where it began, once around: it stays.
+    """
+    turn, turns = 0, [0]
+    for (a, _), (x, _) in itertools.pairwise(ring):
+        turn += 3600 if x - a < -1800 else -3600 if x - a > 1800 else 0
+        turns.append(turn)
+    if not any(turns) or abs(ring[0][0] - ring[-1][0] - turn) > 1800:
+        return [ring]
+    unrolled = [(x + turn, y) for (x, y), turn in zip(ring, turns, strict=True)]
+    other = -3600 if max(turns) > 0 else 3600
+    return [unrolled, [(x + other, y) for x, y in unrolled]]
 
 
 def _svg(height: float, alt: str, body: str) -> str:
