@@ -18,7 +18,6 @@ from aqqua_dataset.release.said import said_by_documents
 from aqqua_dataset.warehouse import Warehouse
 
 
-
 @dataclass(frozen=True)
 class Released:
     """A built release as its files have it.
