@@ -484,18 +484,18 @@ def test_decisions_are_read_and_every_mistake_is_named(tmp_path: Path) -> None:
     found, findings = load_decisions(tmp_path, {"owner-one"})
     assert [(d.image_id, d.other_image_id, d.decision) for d in found] == [(a, b, "same")]
     assert sorted((f.line or 0, f.key, f.rule) for f in findings) == [
-        (0, "", "duplicates_undecided"),
-        (3, "image_id", "duplicate_decision_invalid"),
-        (5, "by", "duplicate_decision_invalid"),
-        (5, "date", "duplicate_decision_invalid"),
-        (5, "decision", "duplicate_decision_invalid"),
-        (5, "why", "duplicate_decision_invalid"),
-        (6, "other_image_id", "duplicate_decision_invalid"),
-        (7, "why", "duplicate_decision_invalid"),
-        (8, "", "duplicate_decision_invalid"),
+        (0, "", "table_rows_open"),
+        (3, "image_id", "table_row_invalid"),
+        (5, "by", "table_row_invalid"),
+        (5, "date", "table_row_invalid"),
+        (5, "decision", "table_row_invalid"),
+        (5, "why", "table_row_invalid"),
+        (6, "other_image_id", "table_row_invalid"),
+        (7, "why", "table_row_invalid"),
+        (8, "", "table_row_invalid"),
     ]
     (tmp_path / "duplicates.csv").write_text("a,b\n1,2\n")
-    assert [f.rule for f in load_decisions(tmp_path, {})[1]] == ["duplicates_columns"]
+    assert [f.rule for f in load_decisions(tmp_path, {})[1]] == ["table_columns"]
 
 
 def test_tables_hold_what_they_declare(tmp_path: Path) -> None:
