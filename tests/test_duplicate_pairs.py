@@ -25,6 +25,7 @@ from aqqua_dataset.demo.draw import Pixels, encode, organism
 from aqqua_dataset.pipeline import Collection, run_contribution
 from aqqua_dataset.registry.decisions import load_decisions
 from aqqua_dataset.registry.models import Attribution, Declared, Source
+from aqqua_dataset.stage_tables import table_paths
 
 DECLARED = Declared(instrument="ISIIS", time_zone="UTC")
 HOSTILE = '<script>alert("x")</script> <img src=https://example.org/x.png onerror=y> & one@example.org'
@@ -94,8 +95,8 @@ def compare(made: Collection, workers: str = "serial") -> dict[str, int]:
 
 def ids(made: Collection, name: str) -> dict[str, str]:
     """Image id by file name."""
-    core, _ = near.sides(made, name)
-    rows = [r for path in core for r in made.warehouse.read_parquet(path).to_pylist()]
+    paths = table_paths(made.warehouse, name, "core")
+    rows = [r for path in paths for r in made.warehouse.read_parquet(path).to_pylist()]
     return {r["source_image_file"].rsplit("/", 1)[-1]: r["image_id"] for r in rows}
 
 

@@ -26,7 +26,7 @@ _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 #: Deflate can't pack more (a match of 258 bytes in two bits, RFC 1951).
 _DEFLATE_MOST = 1032
 
-_SOI, _EOI, _SOS, _COM = 0xD8, 0xD9, 0xDA, 0xFE
+_EOI, _SOS, _COM = 0xD9, 0xDA, 0xFE
 _SOF = frozenset([*range(0xC0, 0xD0)]) - {0xC4, 0xC8, 0xCC}
 _HUFFMAN_SOF = (0xC0, 0xC1, 0xC2)
 _APP = range(0xE0, 0xF0)
@@ -156,16 +156,6 @@ def _jpeg_header(data: bytes, frame_headers: list[tuple[int, bytes]], frames: in
         raise Damaged(f"{len(stored)} bytes can't hold {width} x {height} pixels", width, height)
     plain = marker in _HUFFMAN_SOF and precision == 8 and channels in (1, 3) and frames == 1
     return Header(width, height, channels, frames, plain, stored)
-
-
-def strip_png(data: bytes) -> bytes:
-    """The PNG with only its picture chunks; the compressed pixels stay as they are."""
-    return scan_png(data).stored
-
-
-def strip_jpeg(data: bytes) -> bytes:
-    """The JPEG without comments, EXIF, XMP and other application data; the coded pixels stay as they are."""
-    return scan_jpeg(data).stored
 
 
 def _is_kept(marker: int, head: bytes) -> bool:
