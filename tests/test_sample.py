@@ -20,7 +20,6 @@ from aqqua_dataset.reader.release import OpenRelease
 from aqqua_dataset.warehouse import Warehouse
 
 FULL = 41
-SMALL = 385_000  # less than all of it, with its documents
 
 
 @pytest.fixture(scope="module")
@@ -29,10 +28,16 @@ def release(released: Path) -> OpenRelease:
 
 
 @pytest.fixture(scope="module")
-def small(release: OpenRelease, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A sample for which a part of the images has to do."""
+def most(released: Path) -> int:
+    """Bytes that a part of the images has to do for."""
+    return size(released) - 38_000
+
+
+@pytest.fixture(scope="module")
+def small(release: OpenRelease, most: int, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sample of that size."""
     folder = tmp_path_factory.mktemp("sample")
-    write_sample(release, Warehouse(str(folder)), SMALL)
+    write_sample(release, Warehouse(str(folder)), most)
     return folder
 
 
@@ -62,8 +67,10 @@ def test_a_budget_is_shared_equally_and_what_one_leaves_goes_to_the_others(
     assert share_out(budget, wanted) == shares
 
 
-def test_a_sample_keeps_its_size_and_has_every_instrument_and_contribution(small: Path, released: Path) -> None:
-    assert size(small) <= SMALL
+def test_a_sample_keeps_its_size_and_has_every_instrument_and_contribution(
+    small: Path, released: Path, most: int
+) -> None:
+    assert size(small) <= most
     chosen, everything = rows(small), rows(released)
     assert 3 < len(chosen) < FULL
     groups = ["instrument_id", "contribution_id"]
@@ -103,12 +110,20 @@ def test_a_sample_is_a_complete_release(small: Path, released: Path, release: Op
     duplicates, all_duplicates = (pd.read_parquet(f / "duplicates.parquet") for f in (small, released))
     expected = all_duplicates[all_duplicates["kept_image_id"].isin(chosen["image_id"])]
     assert duplicates["image_id"].tolist() == expected["image_id"].tolist()
+    assert {p.name for p in (small / "contributions").iterdir()} == {f"{c}.html" for c in credited}
+    said, all_said = (
+        pd.concat([pd.read_parquet(p) for p in sorted((f / "annotations").rglob("*.parquet"))])
+        for f in (small, released)
+    )
+    expected = all_said[all_said["image_id"].isin(chosen["image_id"])]
+    assert 0 < len(said) == len(expected)
+    assert said["copy_image_id"].tolist() == expected["copy_image_id"].tolist()
 
 
-def test_a_second_sample_has_the_same_bytes_and_a_large_one_has_everything(
-    small: Path, released: Path, release: OpenRelease, tmp_path: Path
+def test_a_second_sample_has_the_same_too_fewand_a_large_one_has_everything(
+    small: Path, released: Path, release: OpenRelease, most: int, tmp_path: Path
 ) -> None:
-    write_sample(release, Warehouse(str(tmp_path / "again")), SMALL)
+    write_sample(release, Warehouse(str(tmp_path / "again")), most)
     assert {p.relative_to(small): p.read_bytes() for p in small.rglob("*") if p.is_file()} == {
         p.relative_to(tmp_path / "again"): p.read_bytes() for p in (tmp_path / "again").rglob("*") if p.is_file()
     }
@@ -118,27 +133,27 @@ def test_a_second_sample_has_the_same_bytes_and_a_large_one_has_everything(
         assert (tmp_path / "all" / path.relative_to(released)).read_bytes() == path.read_bytes()
 
 
-@pytest.mark.parametrize("most", [0, 90_000, 250_000])
+@pytest.mark.parametrize("too_few", [0, 90_000, 250_000])
 def test_a_size_without_space_for_images_is_refused_and_leaves_nothing(
-    release: OpenRelease, tmp_path: Path, most: int
+    release: OpenRelease, tmp_path: Path, too_few: int
 ) -> None:
     with pytest.raises(ExportRefused, match="leave no space for images"):
-        write_sample(release, Warehouse(str(tmp_path)), most)
+        write_sample(release, Warehouse(str(tmp_path)), too_few)
     assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
 
 
 def test_a_sample_that_is_estimated_too_large_is_made_smaller(
-    release: OpenRelease, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    release: OpenRelease, most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("aqqua_dataset.export.sample._FOOTERS", 60_000)  # the tables take more than that
-    made = write_sample(release, Warehouse(str(tmp_path)), SMALL)
-    assert made.size == size(tmp_path) <= SMALL
+    made = write_sample(release, Warehouse(str(tmp_path)), most)
+    assert made.size == size(tmp_path) <= most
     subprocess.run(["sha256sum", "--check", "--quiet", "--strict", "manifest-sha256.txt"], cwd=tmp_path, check=True)
 
 
-def test_a_full_folder_is_refused(release: OpenRelease, small: Path, tmp_path: Path) -> None:
+def test_a_full_folder_is_refused(release: OpenRelease, small: Path, most: int) -> None:
     with pytest.raises(ExportRefused, match="the folder isn't empty"):
-        write_sample(release, Warehouse(str(small)), SMALL)
+        write_sample(release, Warehouse(str(small)), most)
 
 
 def test_the_command_and_every_line_of_the_quick_look(released: Path, tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from aqqua_dataset.export.folder import ExportRefused, Folder, credited_images, release_facts
@@ -18,6 +17,7 @@ from aqqua_dataset.findings import Finding
 from aqqua_dataset.images.shards import ShardWriter
 from aqqua_dataset.reader.release import OpenRelease, Selection, literal
 from aqqua_dataset.reader.stream import read_runs
+from aqqua_dataset.release.attribution import credit_page
 from aqqua_dataset.warehouse import ROW_GROUP_ROWS, Warehouse
 
 #: What a contribution's tables take beside their rows: footers that describe some hundred columns.
@@ -98,7 +98,7 @@ def write_sample(release: OpenRelease, to: Warehouse, most: int) -> Sample:
 def _choose(release: OpenRelease, most: int) -> dict[str, str]:
     """Condition of the chosen images by contribution; empty where there is no space for one."""
     size = release.warehouse.size
-    tables = [p for p in release.files() if p.startswith(("metadata/", "verbatim/"))]
+    tables = [p for p in release.files() if p.startswith(("metadata/", "verbatim/", "annotations/"))]
     rows = max(0, sum(map(size, tables)) - _FOOTERS * len(release.tables))
     cost = f"{_MEMBER} + {rows // max(len(release), 1)}"
     everything = release.select()
@@ -108,7 +108,8 @@ def _choose(release: OpenRelease, most: int) -> dict[str, str]:
     wanted: dict[str, dict[str, int]] = {}
     for instrument, contribution, wish, _ in sorted(found):
         wanted.setdefault(instrument, {})[contribution] = wish
-    documents = sum(map(size, _documents(release)))
+    pages = [p for p in release.files() if p.startswith("contributions/")]
+    documents = sum(map(size, [*_documents(release), *pages]))
     budget = max(0, most - documents - _FOOTERS * len({c for sizes in wanted.values() for c in sizes}))
     by_instrument = share_out(budget, {i: sum(sizes.values()) for i, sizes in wanted.items()})
     shares = {(i, c): s for i in wanted for c, s in share_out(by_instrument[i], wanted[i]).items()}
@@ -147,8 +148,10 @@ def _write(folder: Folder, chosen: dict[str, str]) -> Sample:
         for name, count in credited_images(selection, used).items():
             credited[name] = credited.get(name, 0) + count
         placed.append(places)
-    _write_duplicates(folder, pa.concat_tables(placed))
+    _write_copies(folder, pa.concat_tables(placed))
     for path in _documents(release):
+        folder.take_over(path)
+    for path in map(credit_page, sorted(credited)):
         folder.take_over(path)
     folder.write_attribution(dict(sorted(credited.items())))
     facts, images = release_facts(release), sum(map(len, placed))
@@ -205,11 +208,21 @@ def _write_tables(
         _copy(folder, f"verbatim/contribution={contribution}/part-00000.parquet", raw, raw.schema)
 
 
-def _write_duplicates(folder: Folder, placed: pa.Table) -> None:
-    """Writes which delivered images a chosen image stands for."""
-    table = folder.release.warehouse.read_parquet("duplicates.parquet")
-    chosen = table.filter(pc.is_in(table["kept_image_id"], placed["image_id"]))
-    _copy(folder, "duplicates.parquet", iter(chosen.to_batches()), chosen.schema)
+def _write_copies(folder: Folder, placed: pa.Table) -> None:
+    """Writes which delivered images a chosen image stands for, and what their owners say of them."""
+    release = folder.release
+    order = {p: ("image_id", "image_id, copy_image_id") for p in release.files() if p.startswith("annotations/")}
+    with release.warehouse.connect() as connection:
+        connection.register("chosen", placed)
+        for path, (column, rank) in {"duplicates.parquet": ("kept_image_id", "image_id"), **order}.items():
+            with release.warehouse.open(path) as stream:
+                target = pq.read_schema(stream)
+            rows = connection.sql(
+                f"""from read_parquet({literal(release.warehouse.url(path))}, hive_partitioning = false)
+                    where {column} in (select image_id from chosen) order by {rank}"""
+            )
+            if path not in order or rows.limit(1).fetchall():
+                _copy(folder, path, rows.to_arrow_reader(ROW_GROUP_ROWS), target)
 
 
 def _copy(folder: Folder, path: str, rows: Iterator[pa.RecordBatch], target: pa.Schema) -> None:
