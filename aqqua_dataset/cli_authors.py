@@ -187,9 +187,11 @@ def _credited(options: argparse.Namespace, collection: "Collection") -> dict[str
 
 
 def _expected(registry: "Registry") -> dict[str, int]:
-    """Contributions with all mandatory permissions that weren't withdrawn, and the images they announced."""
+    """Contributions that may be published and weren't withdrawn, and the images they announced."""
+    from aqqua_dataset.registry.licences import item_licence
+
     return {
         c.id: c.expected_images or 0
         for c in registry.contributions.values()
-        if not c.revoked and not registry.missing_mandatory(c)
+        if not c.revoked and item_licence(registry, c) is not None
     }

@@ -1,4 +1,4 @@
-"""``aqqua gate``: may this release be published? Writes the verdict as pages."""
+"""``aqqua gate`` and ``aqqua publish``: may this release be published, and: it is the latest now."""
 
 import argparse
 import datetime as dt
@@ -10,14 +10,26 @@ Add = Callable[[str, object, str], argparse.ArgumentParser]
 
 
 def add_commands(add: Add) -> None:
-    """Adds the command to the parser."""
+    """Adds the commands to the parser."""
     gate = add("gate", _gate, "judge a built release by every rule; reads and hashes all of its files")
     gate.add_argument("--release", required=True, help="folder in the warehouse: releases/public/v1.0.0")
+    publish = add("publish", _publish, "judge a built release and, if every rule is green, make it the latest")
+    publish.add_argument("--release", required=True, help="folder in the warehouse: releases/public/v1.0.0")
+
+
+def _publish(options: argparse.Namespace, config: Config) -> int:
+    from aqqua_dataset import workflow
+
+    collection, findings = workflow.open_collection(config)
+    said = workflow.publish(collection, findings, options.release, dt.datetime.now(dt.UTC))
+    print(f"latest: {said['version']} ({said['prefix']}), manifest {said['manifest_sha256']}")
+    return 0
 
 
 def _gate(options: argparse.Namespace, config: Config) -> int:
     from aqqua_dataset import workflow
     from aqqua_dataset.release.gate_page import summary
+    from aqqua_dataset.release.judging import gate_folder
 
     collection, findings = workflow.open_collection(config)
     broken = [f for f in findings if f.severity == "error"]
@@ -25,5 +37,5 @@ def _gate(options: argparse.Namespace, config: Config) -> int:
     for finding in [*broken, *(f for v in verdicts for f in v.findings())]:
         print(f"  {finding.contribution}: {finding}" if finding.contribution else f"  {finding}")
     print(summary(verdicts))
-    print(f"pages: {collection.warehouse.url(workflow.gate_folder(options.release))}")
+    print(f"pages: {collection.warehouse.url(gate_folder(options.release))}")
     return 0 if not broken and all(v.green for v in verdicts) else 1

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from aqqua_dataset.orchestration import automation, checks, dois, upkeep
+from aqqua_dataset.orchestration import automation, checks, dois, publishing, upkeep
 from aqqua_dataset.orchestration.assets import collection, contributions, near, reports
 from aqqua_dataset.orchestration.resources import CollectionResource
 
@@ -17,6 +17,7 @@ def build_definitions(resource: CollectionResource) -> dg.Definitions:
             automation.update_collection,
             automation.build_release,
             dois.register_doi,
+            publishing.publish_release,
             upkeep.check_warehouse,
             upkeep.clean_warehouse,
         ],

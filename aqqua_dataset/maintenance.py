@@ -10,10 +10,12 @@ import functools
 import hashlib
 import re
 from collections.abc import Iterator
+from concurrent.futures import Executor
 from typing import Any, get_args
 
 import pyarrow as pa
 
+from aqqua_dataset.compute import SerialExecutor, map_chunks
 from aqqua_dataset.findings import Finding, worst_first
 from aqqua_dataset.images.pack import shard_path, stored_digest
 from aqqua_dataset.images.read import listed_files
@@ -102,7 +104,10 @@ def _orphans(warehouse: Warehouse) -> dict[str, dt.datetime]:
                 sealed = warehouse.exists(f"{folder}/RELEASED.json")
                 inside = warehouse.times(folder)
                 found |= {p: t for p, t in inside.items() if is_unfinished(p) or not sealed}
-            found |= {p: t for p, t in warehouse.times("releases/.plan").items() if is_unfinished(p)}
+            for view in warehouse.names(top):
+                beside = [n for n in warehouse.names(f"{top}/{view}") if is_unfinished(n)]
+                for name in beside:
+                    found |= warehouse.times(f"{top}/{view}/{name}")
         elif is_unfinished(top):
             found |= warehouse.times(top)
         else:
@@ -143,7 +148,8 @@ def _in_use(warehouse: Warehouse, path: str) -> bool:
 def _releases(warehouse: Warehouse) -> Iterator[str]:
     for view in warehouse.names("releases"):
         if not view.startswith("."):
-            yield from (f"releases/{view}/{v}" for v in warehouse.names(f"releases/{view}") if not is_unfinished(v))
+            # Beside the releases lies what is said of the view: its latest release.
+            yield from (f"releases/{view}/{v}" for v in warehouse.names(f"releases/{view}") if v.startswith("v"))
 
 
 def _check_stage(warehouse: Warehouse, contribution: str, stage: Stage, deep: bool) -> list[Finding]:
@@ -235,19 +241,27 @@ def _place(row: dict[str, Any]) -> int:
     return int(row["offset"])
 
 
-def check_release(warehouse: Warehouse, folder: str, deep: bool) -> list[Finding]:
-    """A sealed release against its checksums; without ``deep`` its shards against its tables."""
+def check_release(
+    warehouse: Warehouse, folder: str, deep: bool, executor: Executor | None = None, workers: int = 1,
+    expected: str | None = None,
+) -> list[Finding]:  # fmt: skip
+    """A release against its checksums; without ``deep`` its shards against its tables.
+
+    Args:
+        warehouse: where it lies.
+        folder: its folder.
+        deep: also hash the shards.
+        executor, workers: where the files are hashed; this process by default.
+        expected: SHA-256 of the list of checksums; that of RELEASED.json by default.
+    """
     error = functools.partial(Finding, severity="error")
     name = f"{folder}/manifest-sha256.txt"
     try:
         text = warehouse.open(name).read()
     except FileNotFoundError:
         return [error("release_file", message="expected the list of checksums, found none", file=name)]
-    expected, found = (
-        warehouse.read_json(f"{folder}/RELEASED.json")["manifest_sha256"],
-        hashlib.sha256(text).hexdigest(),
-    )
-    if expected != found:
+    expected = expected or warehouse.read_json(f"{folder}/RELEASED.json")["manifest_sha256"]
+    if expected != (found := hashlib.sha256(text).hexdigest()):
         return [error("release_file", message=f"expected SHA-256 {expected}, found {found}", file=name)]
     listed = listed_files(text.decode())
     there = {p.removeprefix(f"{folder}/") for p in warehouse.find(folder)}
@@ -258,13 +272,19 @@ def check_release(warehouse: Warehouse, folder: str, deep: bool) -> list[Finding
     message = "no such file is in the list of checksums"
     for extra in sorted(there - set(listed) - {"RELEASED.json", "manifest-sha256.txt"}):
         findings += [error("release_file", message=message, file=f"{folder}/{extra}")]
-    for path in sorted(set(listed) & there):
-        if (deep or not path.endswith(".tar")) and (found := warehouse.sha256(f"{folder}/{path}")) != listed[path]:
-            message = f"expected SHA-256 {listed[path]}, found {found}"
-            findings.append(error("release_file", message=message, file=f"{folder}/{path}"))
-        elif path.startswith("metadata/"):
-            findings += _check_released(warehouse, folder, path)
-    return findings
+    files = [(path, listed[path]) for path in sorted(set(listed) & there)]
+    check_one = functools.partial(_check_listed, warehouse, folder, deep)
+    found_in = dict(map_chunks(check_one, files, executor or SerialExecutor(), workers))
+    return findings + [finding for file in files for finding in found_in[file]]
+
+
+def _check_listed(warehouse: Warehouse, folder: str, deep: bool, listed: tuple[str, str]) -> list[Finding]:
+    """One file of a release against its checksum, and a table also against its shard."""
+    path, expected = listed
+    if (deep or not path.endswith(".tar")) and (found := warehouse.sha256(f"{folder}/{path}")) != expected:
+        message = f"expected SHA-256 {expected}, found {found}"
+        return [Finding("release_file", "error", message, file=f"{folder}/{path}")]
+    return _check_released(warehouse, folder, path) if path.startswith("metadata/") else []
 
 
 def _check_released(warehouse: Warehouse, folder: str, path: str) -> list[Finding]:

@@ -25,6 +25,7 @@ from aqqua_dataset.images import pack, suspects
 from aqqua_dataset.images.decode import library_versions
 from aqqua_dataset.labels import answers, taxonomy
 from aqqua_dataset.quality.stage import Parts, write_quality
+from aqqua_dataset.registry.licences import item_licence
 from aqqua_dataset.registry.models import AUTO, Contribution, LabelAnswer, Registry, Settings
 from aqqua_dataset.sources import READERS
 from aqqua_dataset.sources.identify import fitting, not_recognised
@@ -83,8 +84,9 @@ def intake_refusal(registry: Registry, contribution: Contribution) -> Finding | 
         return Finding("no_delivery_yet", "note", "pledged; no delivery is named yet", contribution.id)
     if contribution.revoked:
         return Finding("permission_withdrawn", "note", "the permission was withdrawn", contribution.id)
-    if missing := registry.missing_mandatory(contribution):
-        message = f"mandatory permission missing: {', '.join(missing)}; the data are not read"
+    if item_licence(registry, contribution) is None:
+        missing = ", ".join(registry.missing_mandatory(contribution))
+        message = f"mandatory permission missing: {missing}; the data are not read"
         return Finding("permission_missing", "error", message, contribution.id)
     return None
 

@@ -54,6 +54,8 @@ class Warehouse:
         self.is_local = "file" in (self._fs.protocol if isinstance(self._fs.protocol, tuple) else (self._fs.protocol,))
         self.is_web = "http" in self._fs.protocol
         self._watched: dict[str, str | None] = {}
+        #: Bytes of the files that this object has written whole; files put under a second name aren't among them.
+        self.bytes_written = 0
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travels to workers as a place and options; a secret is looked up again where it arrives."""
@@ -116,6 +118,7 @@ class Warehouse:
             stream = self._fs.open(target, "wb", block_size=UPLOAD_PART)
             try:
                 yield stream
+                self.bytes_written += stream.tell()
                 stream.close()
             except BaseException:
                 if not stream.closed:
@@ -128,6 +131,7 @@ class Warehouse:
         try:
             with aside.open("wb") as stream:
                 yield stream
+                self.bytes_written += stream.tell()
                 stream.flush()
                 os.fsync(stream.fileno())
             aside.replace(target)

@@ -8,6 +8,7 @@ from concurrent.futures import Executor
 import pyarrow as pa
 
 from aqqua_dataset import pipeline, schema, space
+from aqqua_dataset.compute import open_executor
 from aqqua_dataset.config import Config
 from aqqua_dataset.dedup import bridge, near, pairs
 from aqqua_dataset.dedup.exact import duplicate_findings, find_duplicates
@@ -16,12 +17,10 @@ from aqqua_dataset.findings import Finding, Refused, has_errors
 from aqqua_dataset.pipeline import Collection, StageReport
 from aqqua_dataset.progress import ledger, page
 from aqqua_dataset.registry.load import load_registry
-from aqqua_dataset.release import doi_job
+from aqqua_dataset.release import announce, doi_job, judging
 from aqqua_dataset.release.build import Release, build_release
 from aqqua_dataset.release.gate import ReleaseRequest
-from aqqua_dataset.release.gate_page import gate_html, gate_markdown
-from aqqua_dataset.release.gate_rules import Verdict, judge
-from aqqua_dataset.release.released import read_released
+from aqqua_dataset.release.gate_rules import Verdict
 from aqqua_dataset.warehouse import Warehouse
 
 log = logging.getLogger(__name__)
@@ -119,25 +118,38 @@ def release(
     collection: Collection, registry_findings: list[Finding], request: ReleaseRequest, executor: Executor,
     workers: int, progress: Callable[[str], None] = log.info,
 ) -> Release:  # fmt: skip
-    """Brings duplicates up to date and builds a release now; raises ReleaseRefused."""
+    """Brings duplicates up to date and builds a release now; raises ReleaseRefused.
+
+    The internal view has no gate to wait for: its newest release is the latest at once.
+    """
     update_duplicates(collection, executor, workers)
     now = dt.datetime.now(dt.UTC)
-    return build_release(collection, registry_findings, request, now, executor, workers, progress)
-
-
-def gate_folder(release: str) -> str:
-    """Where the gate's pages about a release lie: beside the releases, because a sealed one is never changed."""
-    return f"gates/{release.removeprefix('releases/')}"
+    made = build_release(collection, registry_findings, request, now, executor, workers, progress)
+    if request.view == "internal" and not request.rehearsal:
+        announce.announce(collection.registry, collection.warehouse, made.folder, [])
+    return made
 
 
 def judge_release(collection: Collection, folder: str, now: dt.datetime) -> list[Verdict]:
     """What every rule of the gate says of a built release; writes gate.html and gate.md. Raises ReleaseRefused."""
-    forms = frozenset(c.form_id for c in collection.registry.contributions.values() if c.form_id)
-    verdicts = judge(collection.registry, read_released(collection.warehouse, folder, forms), now)
-    title = f"Release gate: {folder}, judged on {now.date()}"
-    for name, text in (("html", gate_html(verdicts, title)), ("md", gate_markdown(verdicts, title))):
-        collection.warehouse.write_bytes(f"{gate_folder(folder)}/gate.{name}", text.encode())
-    return verdicts
+    with open_executor(collection.config.executor) as (executor, workers):
+        return judging.judge_release(collection.registry, collection.warehouse, folder, now, executor, workers)
+
+
+def gate_errors(
+    collection: Collection, registry_findings: list[Finding], folder: str, now: dt.datetime
+) -> list[Finding]:  # fmt: skip
+    """Everything that speaks against publishing a built release: errors of the registry, red rules of the gate."""
+    broken = [f for f in registry_findings if f.severity == "error"]
+    return broken + [f for v in judge_release(collection, folder, now) for f in v.findings()]
+
+
+def publish(
+    collection: Collection, registry_findings: list[Finding], folder: str, now: dt.datetime
+) -> dict[str, str | None]:  # fmt: skip
+    """Judges a release and makes it the latest of its view; raises ReleaseRefused, or AnnounceRefused."""
+    errors = gate_errors(collection, registry_findings, folder, now)
+    return announce.announce(collection.registry, collection.warehouse, folder, errors)
 
 
 def register_doi(
@@ -148,6 +160,5 @@ def register_doi(
     sealed = doi_job.read_sealed(collection.warehouse, folder)
     red: list[Finding] = []
     if production and action != "status":
-        broken = [f for f in registry_findings if f.severity == "error"]
-        red = broken + [f for v in judge_release(collection, folder, now) for f in v.findings()]
+        red = gate_errors(collection, registry_findings, folder, now)
     return doi_job.register(action, collection.registry.settings, sealed, production, red, now, progress)

@@ -21,8 +21,10 @@ from aqqua_dataset.registry.models import (
     Settings,
     Source,
 )
+from aqqua_dataset.registry.publishing import Form, PositionReview
 from aqqua_dataset.warehouse import Warehouse
 
+DOI = "10.1234/test.v1"
 MANDATORY = ("model-development", "public-release", "model-release")
 GIVEN = dt.date(2025, 8, 1)
 
@@ -38,6 +40,7 @@ def settings() -> Settings:
             description="Images for tests.",
             publisher="Test Institute",
             consortium="Test Data Provider Consortium",
+            doi=DOI,
             url="https://example.org/test",
             contact_email="dataset@example.org",
         ),
@@ -62,6 +65,8 @@ def contribution(name: str, location: str | Path | None, **changes: Any) -> Cont
         "institutions": ("institute-one",),
         "form_id": "F-1",
         "form_date": GIVEN,
+        "form": Form(text_version="2", signer=changes.get("owners", ("owner-one",))[0], sha256="b" * 64),
+        "positions": PositionReview(state="none", by="core-member", date=GIVEN),
         "permissions": tuple(Permission(id=p, date=GIVEN) for p in MANDATORY),
         "interim_terms": "cc-by",
         "attribution": Attribution(state="given", text=f"Owner One ({name})"),

@@ -16,10 +16,10 @@ from pages import Page
 
 from aqqua_dataset import schema
 from aqqua_dataset.registry.identifiers import is_spdx_like
+from aqqua_dataset.registry.licences import item_licence
 from aqqua_dataset.registry.models import Attribution, Contribution, Funding, Registry, Source
 from aqqua_dataset.release import attribution, author_tables, pages
 from aqqua_dataset.release.facts import ReleaseFacts
-from aqqua_dataset.release.licences import item_licence
 
 HOSTILE = '<img src=x onerror=alert(1)> "q" & {b} \u202e*b* [x](javascript:alert(2)) =1+1'
 WORDS = '<img src=x onerror=alert(1)> "q" & {b} *b* [x](javascript:alert(2)) =1+1'
@@ -92,7 +92,7 @@ def test_a_signed_form_grants_the_releases_licence_and_a_public_copy_keeps_its_o
     assert signed is not None
     assert (signed.spdx, signed.signed) == ("CC-BY-NC-4.0", True)
     for spelling in {licence, licence.lower() if licence else None}:
-        kept = item_licence(using, copy_under(spelling, permissions=()))
+        kept = item_licence(using, copy_under(spelling, permissions=(), form_id=None))
         expected = UNSIGNED[licence]
         assert (kept and (kept.spdx, kept.url, kept.signed)) == (expected and (licence, expected, False))
 

@@ -24,6 +24,7 @@ from aqqua_dataset.dedup import fingerprints, groups, links
 from aqqua_dataset.findings import Finding
 from aqqua_dataset.pipeline import Collection
 from aqqua_dataset.registry.decisions import DECISIONS
+from aqqua_dataset.registry.licences import item_licence
 from aqqua_dataset.registry.models import Contribution, Registry
 from aqqua_dataset.stage_tables import table_paths
 
@@ -136,7 +137,7 @@ def shared_counts(collection: Collection) -> pa.Table:
 
 def _terms(registry: Registry, contribution: Contribution) -> int:
     """How long a contribution's terms hold its images back: days since 1970, or all time without a permission."""
-    if registry.missing_mandatory(contribution):
+    if item_licence(registry, contribution) is None:
         return 1 << 30
     return 0 if contribution.not_before is None else (contribution.not_before - dt.date(1970, 1, 1)).days
 

@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Iterator
 from typing import IO
 
+import numpy as np
 import pyarrow as pa
 
 from aqqua_dataset import schema
@@ -98,6 +99,13 @@ def member_name(image_id: str, image_format: str) -> str:
 def shard_size(offset: int, length: int) -> int:
     """Size in bytes of a shard whose last image lies at ``offset``; of an empty one for 0 and 0."""
     return offset + length + (-length % _BLOCK) + 2 * _BLOCK
+
+
+def packed_offsets(lengths: pa.ChunkedArray) -> pa.Array:
+    """Offsets of the first bytes of images of these lengths, one after the other from the beginning of a shard."""
+    sizes = lengths.to_numpy().astype(np.int64)
+    members = _BLOCK + sizes + (-sizes % _BLOCK)
+    return pa.array(np.cumsum(members) - members + _BLOCK, pa.int64())
 
 
 def member_problem(

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from aqqua_dataset import schema
 from aqqua_dataset.findings import Finding, Severity
 from aqqua_dataset.privacy import EMAIL
+from aqqua_dataset.registry.agreement import agreement_problems
 from aqqua_dataset.registry.identifiers import is_spdx_like, is_valid_doi, is_valid_orcid, is_valid_ror
 from aqqua_dataset.registry.models import AUTO, Column, Contact, Contribution, Event, Person, Registry, Source
 from aqqua_dataset.registry.people_decisions import DECISIONS
@@ -199,6 +200,8 @@ def _contribution(registry: Registry, contribution: Contribution, at: _At) -> It
     others: list[tuple[Keys, str]] = [
         *((("contributors", i, "person"), c.person) for i, c in enumerate(contribution.contributors)),
         *((("overrules", i, "by"), o.by) for i, o in enumerate(contribution.overrules)),
+        *((("form", "signer"), form.signer) for form in (contribution.form,) if form),
+        *((("positions", "by"), review.by) for review in (contribution.positions,) if review),
     ]
     places: list[tuple[Keys, str]] = [(("institutions", i), name) for i, name in enumerate(contribution.institutions)]
     given: list[tuple[Keys, str]] = [(("permissions", i, "id"), p.id) for i, p in enumerate(contribution.permissions)]
@@ -224,7 +227,7 @@ def _contribution(registry: Registry, contribution: Contribution, at: _At) -> It
     yield from _readable(contribution, at)
     yield from _overrules(contribution, at)
     yield from _history(contribution.history, at)
-    yield from _agreement(registry, contribution, at)
+    yield from agreement_problems(registry, contribution, at)
 
 
 def _overrules(contribution: Contribution, at: _At) -> Iterator[Finding]:
@@ -335,19 +338,6 @@ def _history(events: tuple[Event, ...], at: _At) -> Iterator[Finding]:
             elif event.state not in _ORDER[:2] and reached not in _ORDER[1:]:
                 yield at(("history", i, "state"), "history_step_missing", "expected agreed before it", event.state)
             reached = event.state
-
-
-def _agreement(registry: Registry, contribution: Contribution, at: _At) -> Iterator[Finding]:
-    """What the signed form has to hold; a pledge has no form yet."""
-    if not any(event.state in _ORDER[1:] for event in contribution.history):
-        return
-    for key in ("form_id", "form_date", "permissions", "interim_terms"):
-        if not getattr(contribution, key):
-            yield at((key,), "agreement_incomplete", "an agreed contribution needs this key")
-    missing = registry.missing_mandatory(contribution)
-    if missing and contribution.permissions and not contribution.revoked:
-        message = f"mandatory permission missing: {', '.join(missing)}; the data can't be taken"
-        yield at(("permissions",), "permission_missing", message, "", "warning")
 
 
 def _addresses(registry: Registry, places: Lines) -> Iterator[Finding]:

@@ -188,12 +188,17 @@ class Overrule(Record):
 
 
 class Event(Record):
-    """One step of a contribution's history. The history is append-only."""
+    """One step of a contribution's history. The history is append-only.
+
+    ``reason`` stays in the registry; ``public_reason`` is what the owner allows the page of a withdrawn contribution
+    to say.
+    """
 
     date: dt.date
     state: Literal["pledged", "agreed", "received", "validated", "accepted", "revoked"]
     scope: Literal["all", "ecotaxa_access"] | None = None
     reason: Text | None = None
+    public_reason: Text | None = None
 
     @model_validator(mode="after")
     def _revoked_says_what(self) -> "Event":

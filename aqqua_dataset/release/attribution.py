@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from aqqua_dataset.findings import Finding
 from aqqua_dataset.registry.credit import Consent, Funding
+from aqqua_dataset.registry.licences import ItemLicence, item_licence
 from aqqua_dataset.registry.models import Contribution, Registry
 from aqqua_dataset.release.escape import markdown, markdown_lines, one_line, visible
 from aqqua_dataset.release.facts import ReleaseFacts
-from aqqua_dataset.release.licences import ItemLicence, item_licence
 from aqqua_dataset.release.people import identities, ror_url
 
 #: Columns of the table ``attribution``, in order: text, but for dates and ``images_credited``.

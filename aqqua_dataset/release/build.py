@@ -6,10 +6,12 @@ import json
 import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from aqqua_dataset import privacy, schema
 from aqqua_dataset.compute import map_chunks
@@ -20,13 +22,23 @@ from aqqua_dataset.harmonise.rows import to_arrow
 from aqqua_dataset.images.pack import shard_parts
 from aqqua_dataset.pipeline import Collection, manifest
 from aqqua_dataset.progress import ledger
-from aqqua_dataset.release import annotations, attribution, author_tables, authors, cards, doi, pages
+from aqqua_dataset.registry.licences import item_licence
+from aqqua_dataset.release import annotations, attribution, author_tables, authors, cards, changelog, doi, pages
+from aqqua_dataset.release.counting import count_release, credited_images
 from aqqua_dataset.release.facts import ReleaseFacts
 from aqqua_dataset.release.gate import ReleaseRefused, ReleaseRequest, gate, withheld_reason
-from aqqua_dataset.release.licences import item_licence
+from aqqua_dataset.release.history import (
+    newest_releases,
+    previous_releases,
+    release_of,
+    version_problems,
+    withdrawn_since,
+)
+from aqqua_dataset.release.judging import judge_built, judge_plan
 from aqqua_dataset.release.parts import ReleasedPart, ReleasePartTask, release_part
 from aqqua_dataset.release.snapshot import Snapshot, take_snapshot
-from aqqua_dataset.release.undecided import differs_from_frozen, undecided_credit
+from aqqua_dataset.release.tombstones import tombstones
+from aqqua_dataset.release.undecided import differs_from_frozen, undecided_names
 from aqqua_dataset.warehouse import Warehouse
 
 log = logging.getLogger(__name__)
@@ -55,7 +67,7 @@ class Release:
 
 def release_folder(request: ReleaseRequest) -> str:
     """Folder of a release inside the warehouse."""
-    return f"releases/{request.view}/v{request.name}"
+    return release_of(request.view, request.name)
 
 
 def build_release(
@@ -77,8 +89,9 @@ def build_release(
     """
     warehouse, folder = collection.warehouse, release_folder(request)
     with_data = [i for i in collection.registry.contributions if manifest(warehouse, i, "images")]
-    findings = gate(collection.registry, with_data, registry_findings, request, now)
-    findings = worst_first(findings + undecided_credit(collection.registry, with_data, registry_findings, request))
+    previous = previous_releases(warehouse, request.view)
+    findings = _before(collection, with_data, registry_findings, request, now)
+    findings = worst_first(findings + version_problems(collection.registry, warehouse, request, previous))
     if has_errors(findings):
         raise ReleaseRefused(findings)
     if warehouse.exists(f"{folder}/RELEASED.json") and not request.rehearsal:
@@ -105,21 +118,45 @@ def build_release(
     counted = ledger.count(collection, request, published=images)
     _require(ledger.imbalances(counted) + _leak_findings(leaks))
 
-    facts = _facts(collection, request, folder, parts, {c: n for c, n in images.items() if n})
-    credited = credited_images(collection, facts, folder)
+    tables = [f"{folder}/{t.table('metadata')}" for t, p in parts.items() if p.images]
+    size = sum(p.shard_bytes for p in parts.values())
+    facts = count_release(warehouse, request, tables, {c: n for c, n in images.items() if n}, size)
+    gone = withdrawn_since(collection.registry, warehouse, request.view, previous)
+    facts = replace(facts, previous=previous, withdrawn=gone)
+    credited = credited_images(warehouse, tables)
+    # A release says nothing of those that have no part in it; the collection's own ledger does.
+    shown = counted.filter(pc.is_in(counted["contribution_id"], pa.array(list(credited), pa.string())))
     snapshot = take_snapshot(collection.registry, credited, request.date)
     findings += differs_from_frozen(warehouse, snapshot, request)
     _require(findings)
     snapshot = snapshot if attribution.grants_licence(facts) else snapshot.without_doi()
-    _write_tables(collection, folder, facts, counted, credited, snapshot)
-    _write_documents(collection, folder, facts, counted, snapshot)
+    _write_tables(collection, folder, facts, shown, credited, snapshot, left_out)
+    _write_documents(collection, folder, facts, shown, snapshot)
     _require(_leak_findings(_search(warehouse, folder)))
     digests = {path: digest for part in parts.values() for path, digest in part.digests.items()}
-    _seal(warehouse, folder, facts, digests, executor, workers)
+
+    def approve(unsealed: dict[str, Any]) -> None:
+        """Refuses what the gate holds back; the file that readers wait for isn't written then."""
+        findings.extend(judge_built(collection.registry, warehouse, folder, request, now, unsealed, executor, workers))
+        _require(findings)
+
+    _seal(warehouse, folder, facts, digests, executor, workers, approve)
     return Release(
-        folder, facts, counted, tuple(findings),
+        folder, facts, counted, tuple(worst_first(findings)),
         sum(p.untouched and p.images > 0 for p in parts.values()), sum(not p.untouched for p in parts.values()),
     )  # fmt: skip
+
+
+def _before(
+    collection: Collection, with_data: list[str], registry_findings: list[Finding], request: ReleaseRequest,
+    now: dt.datetime,
+) -> list[Finding]:  # fmt: skip
+    """What is remarked before anything is built."""
+    registry = collection.registry
+    permitted = [i for i in with_data if not withheld_reason(registry, registry.contributions[i], request)]
+    findings = gate(registry, with_data, registry_findings, request, now)
+    findings += undecided_names(registry, with_data, registry_findings, request)
+    return findings + judge_plan(registry, permitted, request, now)
 
 
 def _require(findings: list[Finding]) -> None:
@@ -161,6 +198,7 @@ def _tasks(
     collection: Collection, request: ReleaseRequest, folder: str, left_out: str, shared: str
 ) -> list[ReleasePartTask]:
     settings = collection.registry.settings
+    earlier = newest_releases(collection.warehouse)
     tasks = []
     for contribution in sorted(collection.registry.contributions.values(), key=lambda c: c.id):
         stages = [manifest(collection.warehouse, contribution.id, s) for s in ("rows", "core", "images", "quality")]
@@ -176,54 +214,16 @@ def _tasks(
                 license=licence.spdx if licence else settings.licence_spdx,
                 available_from=settings.release_date.isoformat(),
                 left_out=left_out, shared=shared, version=request.name, rehearsal=request.rehearsal,
+                earlier=earlier,
             )
             for shard, parts in enumerate(shard_parts(len(core["parts"]), images["parts_per_shard"]))
         ]  # fmt: skip
     return tasks
 
 
-def _facts(
-    collection: Collection, request: ReleaseRequest, folder: str,
-    parts: dict[ReleasePartTask, ReleasedPart], images: dict[str, int],
-) -> ReleaseFacts:  # fmt: skip
-    """Counts the release from its own tables."""
-    tables = [collection.warehouse.url(f"{folder}/{t.table('metadata')}") for t, p in parts.items() if p.images]
-    instruments: dict[str, int] = {}
-    box, first, last = None, None, None
-    if tables:
-        with collection.warehouse.connect() as connection:
-            source = {"tables": tables}
-            instruments = dict(
-                connection.sql(
-                    "select instrument_id, count(*) from read_parquet($tables) group by 1 order by 1",
-                    params=source,
-                ).fetchall()
-            )
-            west, south, east, north, first, last = connection.sql(
-                """select min(longitude), min(latitude), max(longitude), max(latitude),
-                   min(datetime_utc at time zone 'UTC')::date, max(datetime_utc at time zone 'UTC')::date
-                   from read_parquet($tables)""",
-                params=source,
-            ).fetchall()[0]
-            box = (west, south, east, north)
-    size = sum(p.shard_bytes for p in parts.values())
-    return ReleaseFacts(
-        request.name,
-        request.view,
-        request.date,
-        request.rehearsal,
-        images,
-        instruments,
-        size,
-        box,
-        first,
-        last,
-    )
-
-
 def _write_tables(
     collection: Collection, folder: str, facts: ReleaseFacts, counted: pa.Table, credited: dict[str, int],
-    snapshot: Snapshot,
+    snapshot: Snapshot, left_out: str,
 ) -> None:  # fmt: skip
     """Ledger, attribution and duplicates, as Parquet and, where people read them, as CSV and pages."""
     warehouse = collection.warehouse
@@ -236,31 +236,27 @@ def _write_tables(
         text = author_tables.csv_text(table.column_names, (row.values() for row in table.to_pylist()))
         warehouse.write_bytes(f"{folder}/{name}.csv", text.encode())
     warehouse.write_bytes(f"{folder}/ATTRIBUTION.md", attribution.attribution_markdown(rows, facts).encode())
-    for path, text in pages.credit_pages(snapshot, rows, facts):
+    work = snapshot.work
+    gone = tombstones(facts, work.title, work.doi)
+    history = [("CHANGELOG.md", changelog.changelog(facts, changelog.versions(warehouse, facts)))]
+    for path, text in (*pages.credit_pages(snapshot, rows, facts), *gone, *history):
         warehouse.write_bytes(f"{folder}/{path}", text.encode())
     with warehouse.connect() as connection:
         released = connection.sql(
             """from read_parquet($table)
-               where kept_contribution_id in (select unnest($kept::varchar[])) order by image_id""",
-            params={"table": warehouse.url(exact.TABLE), "kept": list(facts.images)},
+               where kept_contribution_id in (select unnest($kept::varchar[]))
+                     and contribution_id in (select unnest($credited::varchar[]))
+                     and kept_image_id not in (select image_id from read_parquet($left_out))
+               order by image_id""",
+            params={
+                "table": warehouse.url(exact.TABLE),
+                "left_out": warehouse.url(left_out),
+                "kept": list(facts.images),
+                "credited": list(credited),
+            },
         ).to_arrow_table()
     target = schema.arrow("duplicates").with_metadata({"release": facts.version})
     warehouse.write_parquet(f"{folder}/duplicates.parquet", released.cast(target), target)
-
-
-def credited_images(collection: Collection, facts: ReleaseFacts, folder: str) -> dict[str, int]:
-    """Published images by credited contribution, own ones and those another contribution's copy stands for."""
-    if not facts.images:
-        return {}
-    with collection.warehouse.connect() as connection:
-        tables = collection.warehouse.find(f"{folder}/metadata")
-        counted = connection.sql(
-            """select contribution, count(*) from (
-                   select unnest(credited_contributions) as contribution from read_parquet($tables)
-               ) group by 1 order by 1""",
-            params={"tables": [collection.warehouse.url(t) for t in tables]},
-        )
-        return dict(counted.fetchall())
 
 
 def _write_documents(
@@ -293,8 +289,9 @@ def _search(warehouse: Warehouse, folder: str) -> list[str]:
 
 
 def _seal(
-    warehouse: Warehouse, folder: str, facts: ReleaseFacts, known: dict[str, str], executor: Executor, workers: int
-) -> None:
+    warehouse: Warehouse, folder: str, facts: ReleaseFacts, known: dict[str, str], executor: Executor, workers: int,
+    approve: Callable[[dict[str, Any]], None],
+) -> None:  # fmt: skip
     """Writes the checksums and then, last of all, the file that readers wait for.
 
     Args:
@@ -303,6 +300,7 @@ def _seal(
         facts: what the release says of itself.
         known: path inside the release -> SHA-256, of the files that were hashed when they were written.
         executor, workers: where the others are hashed.
+        approve: told what RELEASED.json is going to say; raises ReleaseRefused where it must not be written.
     """
     paths = [p.removeprefix(f"{folder}/") for p in warehouse.find(folder)]
     others = (f"{folder}/{p}" for p in paths if p not in known)
@@ -319,4 +317,5 @@ def _seal(
         "images": facts.image_count,
         "manifest_sha256": hashlib.sha256(text.encode()).hexdigest(),
     }
+    approve(released)
     warehouse.write_bytes(f"{folder}/RELEASED.json", (json.dumps(released, indent=2) + "\n").encode())

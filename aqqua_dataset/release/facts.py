@@ -6,6 +6,9 @@ from typing import Literal, Protocol
 
 View = Literal["internal", "public"]
 
+#: Before every title and text of a rehearsal.
+REHEARSAL = "[REHEARSAL - not a release] "
+
 
 class Marked(Protocol):
     """What every document says of where it comes from: a version, and for a rehearsal a mark before titles."""
@@ -37,6 +40,31 @@ class Draft:
 
 
 @dataclass(frozen=True)
+class PreviousRelease:
+    """An earlier release of the same view, as its RELEASED.json has it."""
+
+    version: str
+    date: dt.date
+    manifest_sha256: str
+
+
+@dataclass(frozen=True)
+class Withdrawn:
+    """A contribution that an earlier release of the view credited and that its owner has withdrawn since.
+
+    Attributes:
+        contribution_id, date: which one, and the day it was withdrawn.
+        last_version: the last release that credited it.
+        reason: why, in words that the owner allows to be public; None otherwise.
+    """
+
+    contribution_id: str
+    date: dt.date
+    last_version: str = ""
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
 class ReleaseFacts:
     """What one release is, in numbers and dates.
 
@@ -50,6 +78,8 @@ class ReleaseFacts:
         image_bytes: bytes of all image archives.
         box: west, south, east, north in degrees (WGS 84), or None without images.
         first_sampled, last_sampled: range of the sampling dates, or None.
+        previous: earlier releases of the view, the oldest first; rehearsals aren't among them.
+        withdrawn: contributions withdrawn since one of them, by id.
     """
 
     version: str
@@ -62,6 +92,8 @@ class ReleaseFacts:
     box: tuple[float, float, float, float] | None
     first_sampled: dt.date | None
     last_sampled: dt.date | None
+    previous: tuple[PreviousRelease, ...] = ()
+    withdrawn: tuple[Withdrawn, ...] = ()
 
     @property
     def image_count(self) -> int:
@@ -76,4 +108,4 @@ class ReleaseFacts:
     @property
     def mark(self) -> str:
         """Prefix that marks a rehearsal in every title and text, or ""."""
-        return "[REHEARSAL - not a release] " if self.rehearsal else ""
+        return REHEARSAL if self.rehearsal else ""

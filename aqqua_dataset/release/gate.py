@@ -2,10 +2,11 @@
 
 import datetime as dt
 from collections.abc import Collection as Ids
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
 from aqqua_dataset.findings import Finding, Refused, Severity
+from aqqua_dataset.registry.licences import answered, item_licence
 from aqqua_dataset.registry.models import Contribution, Registry
 from aqqua_dataset.release.facts import View
 
@@ -35,12 +36,24 @@ class ReleaseRequest:
         """Version as it stands in every file: a rehearsal says so."""
         return f"{self.version}-rehearsal" if self.rehearsal else self.version
 
+    @property
+    def strict(self) -> bool:
+        """Whether it is meant for the public: then an error stops it."""
+        return self.view == "public" and not self.rehearsal
+
+
+def as_strict(findings: list[Finding], request: ReleaseRequest) -> list[Finding]:
+    """Errors stop a public release; a rehearsal and the internal view only say what is still to be done."""
+    if request.strict:
+        return findings
+    return [replace(f, severity="warning") if f.severity == "error" else f for f in findings]
+
 
 def withheld_reason(registry: Registry, contribution: Contribution, request: ReleaseRequest) -> str | None:
     """Why no image of a contribution may be in the requested view, or None when they may."""
     if contribution.revoked:
         return "permission_withdrawn"
-    if registry.missing_mandatory(contribution):
+    if item_licence(registry, contribution) is None:
         return "permission_missing"
     if request.view == "public" and contribution.not_before is not None and request.date < contribution.not_before:
         return f"not_before_{contribution.not_before.isoformat()}"
@@ -60,34 +73,42 @@ def gate(
         now: the present moment, with a time zone.
     """
     findings = [f for f in registry_findings if f.severity == "error"]
-    if request.view == "public" and not request.rehearsal:
-        findings += _embargo(request, now)
-    severity: Severity = "error" if request.view == "public" and not request.rehearsal else "warning"
+    if request.strict:
+        findings += embargo(request.date, now)
     for contribution in registry.contributions.values():
-        missing = registry.missing_mandatory(contribution)
-        expects_release = contribution.state not in ("pledged", "revoked")
-        if missing and (expects_release or contribution.id in with_data) and not contribution.revoked:
-            message = (
-                f"permission missing: {', '.join(missing)}. Its images are left out; for a public release "
-                "the permission must be given, or the contribution marked as revoked"
-            )
-            findings.append(Finding("permission_missing", severity, message, contribution.id))
+        held = contribution.id in with_data
+        awaited = held or contribution.state != "pledged"
+        if contribution.revoked or not awaited or item_licence(registry, contribution):
+            continue
+        # What was never read can't be released; what was, somebody once thought to be permitted.
+        severity: Severity = "error" if held and request.strict else "warning"
+        message = f"{_not_permitted(registry, contribution)}. Its images are left out" + (
+            "; for a public release the permission must be given, or the contribution marked as revoked" if held else ""
+        )
+        findings.append(Finding("permission_missing", severity, message, contribution.id))
     return findings
 
 
-def _embargo(request: ReleaseRequest, now: dt.datetime) -> list[Finding]:
+def _not_permitted(registry: Registry, contribution: Contribution) -> str:
+    if not answered(contribution) and contribution.source is not None and contribution.source.licence:
+        return f"no form, and the licence {contribution.source.licence} does not allow it"
+    return f"permission missing: {', '.join(registry.missing_mandatory(contribution))}"
+
+
+def embargo(date: dt.date, now: dt.datetime) -> list[Finding]:
+    """Why nothing dated ``date`` may be public now; nothing speaks against it when empty."""
     today = now.astimezone(EMBARGO_ZONE).date()
     promise = f"the contributors were promised that nothing is public before {EMBARGO_ENDS.isoformat()}"
     findings = []
-    if request.date < EMBARGO_ENDS:
-        message = f"the release is dated {request.date.isoformat()}, but {promise} (Europe/Berlin)"
-        findings.append(Finding("embargo_release_date", "error", message, value=request.date.isoformat()))
+    if date < EMBARGO_ENDS:
+        message = f"the release is dated {date.isoformat()}, but {promise} (Europe/Berlin)"
+        findings.append(Finding("embargo_release_date", "error", message, value=date.isoformat()))
     if today < EMBARGO_ENDS:
         message = f"today is {today.isoformat()}, but {promise} (Europe/Berlin)"
         findings.append(Finding("embargo_today", "error", message, value=today.isoformat()))
-    elif request.date > today:
-        message = f"the release is dated {request.date.isoformat()}, which lies in the future"
-        findings.append(Finding("release_date_in_future", "error", message, value=request.date.isoformat()))
+    elif date > today:
+        message = f"the release is dated {date.isoformat()}, which lies in the future"
+        findings.append(Finding("release_date_in_future", "error", message, value=date.isoformat()))
     return findings
 
 

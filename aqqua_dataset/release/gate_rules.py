@@ -1,6 +1,8 @@
 """The release gate: nineteen rules over registry, built release and moment. No red one, and it may be published.
 
-A pure function: nothing here reads a file or a clock. A value that no rule knows is red.
+A pure function: nothing here reads a file or a clock. A value that no rule knows is red. Rules that need nothing but
+the registry are asked before a public release is built, all but the last before it is sealed, and all before it is
+published.
 """
 
 import datetime as dt
@@ -11,10 +13,11 @@ from dataclasses import dataclass
 from aqqua_dataset.findings import Finding
 from aqqua_dataset.registry.credit import Consent
 from aqqua_dataset.registry.identifiers import is_spdx_like, is_valid_doi, is_valid_orcid, is_valid_ror
+from aqqua_dataset.registry.licences import answered, item_licence
 from aqqua_dataset.registry.models import Contribution, Registry
 from aqqua_dataset.release.attribution import attribution_problems
-from aqqua_dataset.release.gate import EMBARGO_ENDS, EMBARGO_ZONE
-from aqqua_dataset.release.licences import item_licence
+from aqqua_dataset.release.facts import REHEARSAL
+from aqqua_dataset.release.gate import EMBARGO_ENDS, EMBARGO_ZONE, embargo
 from aqqua_dataset.release.people import identities
 from aqqua_dataset.release.released import Released
 
@@ -24,11 +27,16 @@ Objections = Iterator[tuple[str, str]]
 
 @dataclass(frozen=True)
 class Case:
-    """What is judged: registry, built release, and today in Berlin."""
+    """What is judged: registry, built release, and the present moment with its time zone."""
 
     registry: Registry
     released: Released
-    today: dt.date
+    now: dt.datetime
+
+    @property
+    def today(self) -> dt.date:
+        """Today in Berlin."""
+        return self.now.astimezone(EMBARGO_ZONE).date()
 
     def contributions(self) -> list[Contribution]:
         """Those with images in the release, or credited for an image that another one holds too."""
@@ -36,13 +44,8 @@ class Case:
         return [self.registry.contributions[n] for n in names if n in self.registry.contributions]
 
     def signed(self) -> list[Contribution]:
-        """Those published by a signed form and not by the licence of a public copy."""
-        return [c for c in self.contributions() if c.permissions or not _unsigned(self.registry, c)]
-
-
-def _unsigned(registry: Registry, contribution: Contribution) -> bool:
-    licence = item_licence(registry, contribution)
-    return licence is not None and not licence.signed
+        """Those whose owner has sent a form; the others are published by the licence of a public copy, if at all."""
+        return [c for c in self.contributions() if answered(c)]
 
 
 def _embargo(case: Case) -> Objections:
@@ -50,10 +53,7 @@ def _embargo(case: Case) -> Objections:
         yield "", f"the view is {case.released.view!r}"
     if case.released.rehearsal:
         yield "", "it is a rehearsal"
-    if case.today < EMBARGO_ENDS:
-        yield "", f"today is {case.today}"
-    if not EMBARGO_ENDS <= case.released.date <= max(case.today, EMBARGO_ENDS):
-        yield "", f"it is dated {case.released.date}"
+    yield from (("", finding.message) for finding in embargo(case.released.date, case.now))
     if case.registry.settings.release_date != EMBARGO_ENDS:
         yield "", f"the settings' release_date is {case.registry.settings.release_date}"
 
@@ -72,11 +72,10 @@ def _permission(case: Case) -> Objections:
                 yield c.id, f"permission {given.id!r}, which is in no form"
             if given.date > min(case.today, case.released.date):
                 yield c.id, f"{given.id} was given on {given.date}, after the release"
-        if _unsigned(case.registry, c):
-            continue
+    for c in case.signed():
         if missing := case.registry.missing_mandatory(c):
             yield c.id, f"not permitted: {', '.join(missing)}"
-        for key, value in (("form_id", c.form_id), ("form_date", c.form_date), ("form", c.form)):
+        for key, value in (("form_id", c.form_id), ("form_date", c.form_date)):
             if value is None:
                 yield c.id, f"{key} is missing"
 
@@ -96,7 +95,7 @@ def _access(case: Case) -> Objections:
         for event in c.history:
             if event.state == "revoked" and event.scope not in ("all", "ecotaxa_access"):
                 yield c.id, f"something was revoked with the scope {event.scope!r}"
-        if case.released.withheld.get(c.id) == "permission_withdrawn" and not c.revoked:
+        if c.id in case.released.withdrawn and not c.revoked:
             yield c.id, "left out as withdrawn, although only the access to EcoTaxa was"
 
 
@@ -112,7 +111,7 @@ def _authority(case: Case) -> Objections:
 def _interim(case: Case) -> Objections:
     terms = {t.id for t in case.registry.settings.interim_terms}
     for c in case.contributions():
-        if not _unsigned(case.registry, c) and c.interim_terms not in terms:
+        if answered(c) and c.interim_terms not in terms:
             yield c.id, f"interim terms {c.interim_terms!r}"
         if c.interim_terms == "other" and not c.interim_terms_text:
             yield c.id, "other interim terms without their text"
@@ -122,12 +121,13 @@ def _interim(case: Case) -> Objections:
 
 def _licence(case: Case) -> Objections:
     for c in case.contributions():
-        licence = item_licence(case.registry, c)
+        licence = None if answered(c) else item_licence(case.registry, c)
+        spdx = case.registry.settings.licence_spdx if answered(c) else licence.spdx if licence else None
         row = case.released.attribution.get(c.id, {})
-        if licence is None:
+        if spdx is None:
             yield c.id, f"no form, and {c.source.licence if c.source else None!r} does not allow it"
-        elif row.get("licence_spdx") != licence.spdx:
-            yield c.id, f"attribution.csv says {row.get('licence_spdx')!r}; the registry {licence.spdx}"
+        elif row.get("licence_spdx") != spdx:
+            yield c.id, f"attribution.csv says {row.get('licence_spdx')!r}; the registry {spdx}"
 
 
 def _credit_state(case: Case) -> Objections:
@@ -146,7 +146,7 @@ def _notices(case: Case) -> Objections:
             yield c.id, "no row in attribution.csv"
             continue
         needed = ["attributed_to", "licence_url", "changes_made"]
-        if _unsigned(case.registry, c) and row.get("licence_spdx", "").startswith("CC-BY"):
+        if not answered(c) and row.get("licence_spdx", "").startswith("CC-BY"):
             needed += ["copyright_notice", "source_url"]
         for column in needed:
             if not row.get(column):
@@ -213,9 +213,11 @@ def _checksums(case: Case) -> Objections:
 
 def _agreement(case: Case) -> Objections:
     settings, released = case.registry.settings, case.released
+    public = released.view == "public"
     expected = {
-        "title": settings.dataset.title, "version": released.version, "doi": settings.dataset.doi,
-        "licence": settings.licence_spdx.lower(), "date": released.date.isoformat(),
+        "title": (REHEARSAL if released.rehearsal else "") + settings.dataset.title, "version": released.version,
+        "doi": settings.dataset.doi if public and not released.rehearsal else None,
+        "licence": settings.licence_spdx.lower() if public else None, "date": released.date.isoformat(),
     }  # fmt: skip
     names = released.documents.get("datacite.json", {}).get("names")
     for file, said in released.documents.items():
@@ -271,12 +273,12 @@ _FORM, _CC, _GDPR = "the signed form", "CC BY-NC 4.0", "GDPR"
 RULES = (
     Rule("G01", f"Nothing is public before {EMBARGO_ENDS}, 00:00 in Berlin.", _FORM, _embargo),
     Rule("G02", "Every image belongs to a contribution of the registry.", "the registry", _known),
-    Rule("G03", "Every contribution has a signed form, or a public licence that allows it.", _FORM, _permission),
+    Rule("G03", "Every signed form gives all mandatory permissions, before the release.", _FORM, _permission),
     Rule("G04", "The permission is not withdrawn, and the owner's own date has come.", _FORM, _in_force),
     Rule("G05", "Access to EcoTaxa taken back is no withdrawal.", _FORM, _access),
     Rule("G06", "Who signed owns the data or may speak for the owners.", "copyright law", _authority),
     Rule("G07", "The terms until the release are known, and when they were seen.", _FORM, _interim),
-    Rule("G08", "Each image's licence may stand in this collection.", _CC, _licence),
+    Rule("G08", "Images without a form have a public licence that may stand in this collection.", _CC, _licence),
     Rule("G09", "Each owner said how to be credited.", f"{_CC}, section 3(a)", _credit_state),
     Rule("G10", "Credit, licence, source and changes are stated.", f"{_CC}, section 3(a)", _notices),
     Rule("G11", "Each owner is named or opted out; nobody else is an author.", _FORM, _authors),
@@ -289,6 +291,12 @@ RULES = (
     Rule("G18", "Somebody looked whether positions may be public.", "nature protection and security law", _positions),
     Rule("G19", "Two people of the core team signed exactly these files off.", "the project's own rule", _sign_off),
 )
+
+
+#: They ask nothing but the registry, so that a public release that can't be published isn't built for hours.
+EARLY_RULES = tuple(r for r in RULES if r.code in ("G03", "G04", "G06", "G07", "G09", "G12", "G17", "G18"))
+#: All but the sign-off, which needs the finished files.
+BUILD_RULES = tuple(r for r in RULES if r.code != "G19")
 
 
 @dataclass(frozen=True)
@@ -306,7 +314,7 @@ class Verdict:
     def findings(self) -> list[Finding]:
         """The objections as errors."""
         return [
-            Finding(self.rule.code, "error", f"{found}. Expected: {self.rule.says}", contribution)
+            Finding(self.rule.code, "error", f"{self.rule.code}: {found}. Expected: {self.rule.says}", contribution)
             for contribution, found in self.objections
         ]
 
@@ -315,5 +323,5 @@ def judge(
     registry: Registry, released: Released, now: dt.datetime, rules: tuple[Rule, ...] = RULES
 ) -> list[Verdict]:  # fmt: skip
     """What each rule says of a built release; ``now`` has a time zone."""
-    case = Case(registry, released, now.astimezone(EMBARGO_ZONE).date())
+    case = Case(registry, released, now)
     return [Verdict(rule, tuple(rule.objections(case))) for rule in rules]

@@ -11,7 +11,7 @@ from aqqua_dataset.release.facts import ReleaseFacts
 from aqqua_dataset.release.people import Author, AuthorList
 from aqqua_dataset.release.snapshot import Snapshot
 
-_STYLE = """:root { color-scheme: light dark; --ink: #1c2733; --page: #fff; --soft: #5a6875; --line: #dde3e8;
+STYLE = """:root { color-scheme: light dark; --ink: #1c2733; --page: #fff; --soft: #5a6875; --line: #dde3e8;
   --link: #1b6ca8; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e4e9ee; --page: #14191e; --soft: #a3afba; --line: #323b44;
   --link: #6bb4e6; } }
@@ -23,7 +23,7 @@ h1 { font-size: 1.5rem; line-height: 1.25; } a { color: var(--link); }
 dt { font-weight: 600; margin-top: 0.9rem; padding-top: 0.9rem; border-top: 1px solid var(--line); }
 dd { margin: 0.2rem 0 0; } ul { padding-left: 1.2rem; margin: 0.2rem 0; }"""
 # The browser itself then refuses whatever a delivered text might try to load or run.
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 
 def credit_pages(
@@ -55,9 +55,9 @@ def _page(snapshot: Snapshot, row: Mapping[str, object], people: list[Author], f
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
+<meta http-equiv="Content-Security-Policy" content="{POLICY}">
 <title>{title}</title>
-<style>{_STYLE}</style>
+<style>{STYLE}</style>
 </head>
 <body>
 <header><p class="soft"><a href="../README.md">{markup(snapshot.work.title)}</a>, {version}</p>

@@ -1,8 +1,9 @@
 """One part of a release: a shard and the tables of its images.
 
 A shard that may be published whole is taken over untouched; one that holds a duplicate, a rejected or
-a withheld image is written again by copying byte ranges. Nothing is decoded. Every file is hashed here, by the worker
-that writes it.
+a withheld image is written again by copying byte ranges, unless an earlier release has just the same images of it: then
+that one's is taken over, after each of its bytes was compared. On a local disk taking over is a hard link. Nothing is
+decoded. Every file is hashed here, by the worker that writes it.
 """
 
 import hashlib
@@ -16,10 +17,12 @@ from aqqua_dataset import privacy, schema
 from aqqua_dataset.dedup.splits import TABLE as TABLE_OF_SPLITS
 from aqqua_dataset.dedup.sql import UNIT_KEY
 from aqqua_dataset.images.pack import index_path, shard_digest, shard_path
-from aqqua_dataset.images.shards import ShardWriter
+from aqqua_dataset.images.shards import ShardWriter, member_problem, packed_offsets
 from aqqua_dataset.pipeline import core_path, quality_path
 from aqqua_dataset.sources.rows import ids_path, part_path
 from aqqua_dataset.warehouse import ROW_GROUP_ROWS, Warehouse
+
+_PLACED = ("image_id", "image_format", "offset", "length")
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ class ReleasePartTask:
     shared: str  # warehouse path: further contributions to credit, by image
     version: str
     rehearsal: bool
+    earlier: tuple[str, ...] = ()  # sealed releases whose shards may be taken over
 
     @property
     def archive(self) -> str:
@@ -60,7 +64,7 @@ class ReleasedPart:
     Attributes:
         images: images in the shard.
         shard_bytes: its size.
-        untouched: whether it was taken over as it is.
+        untouched: whether it was taken over as it was packed, or as an earlier release has it.
         digests: path inside the release -> SHA-256, of every file written.
         leaks: e-mail addresses found in its tables; there must be none.
     """
@@ -88,8 +92,11 @@ def release_part(task: ReleasePartTask) -> ReleasedPart:
         task.warehouse.copy(shard_path(task.images_folder, task.shard), f"{task.release}/{task.archive}")
         digests[task.archive] = shard_digest(task.warehouse, task.images_folder, task.shard)
     else:
-        offsets, digests[task.archive] = _copy_ranges(task, chosen)
-        chosen = chosen.set_column(chosen.schema.get_field_index("offset"), "offset", offsets)
+        placed = chosen.set_column(chosen.schema.get_field_index("offset"), "offset", packed_offsets(chosen["length"]))
+        found = _taken_over(task, placed)
+        untouched = found is not None
+        digests[task.archive] = found or _copy_ranges(task, chosen)
+        chosen = placed
     leaks: list[str] = []
     for kind, write in (("metadata", _write_images), ("verbatim", _write_verbatim)):
         digests[task.table(kind)] = write(task, chosen, leaks)
@@ -97,10 +104,32 @@ def release_part(task: ReleasePartTask) -> ReleasedPart:
     return ReleasedPart(chosen.num_rows, size, untouched, digests, tuple(leaks))
 
 
-def _copy_ranges(task: ReleasePartTask, chosen: pa.Table) -> tuple[pa.Array, str]:
-    """Writes a shard with only the chosen images; returns their new offsets and the shard's SHA-256."""
-    columns = (chosen[c].to_pylist() for c in ("image_id", "image_format", "offset", "length"))
-    offsets, digest = [], hashlib.sha256()
+def _taken_over(task: ReleasePartTask, placed: pa.Table) -> str | None:
+    """Takes over the shard of an earlier release with just these images at these places; returns its SHA-256."""
+    warehouse = task.warehouse
+    wanted = placed.select([*_PLACED, "image_sha256"])
+    for release in task.earlier:
+        table = f"{release}/{task.table('metadata')}"
+        if not warehouse.exists(table):
+            continue
+        had = warehouse.read_parquet(table, [*wanted.column_names, "shard"]).sort_by("offset")
+        if not had.select(wanted.column_names).cast(wanted.schema).equals(wanted):
+            continue
+        archive = f"{release}/{had['shard'][0].as_py()}"
+        digest = hashlib.sha256()
+        with warehouse.open(archive) as stream:
+            if any(member_problem(stream, digest=digest, **row) for row in wanted.to_pylist()):
+                continue
+            digest.update(stream.read())
+        warehouse.copy(archive, f"{task.release}/{task.archive}")
+        return digest.hexdigest()
+    return None
+
+
+def _copy_ranges(task: ReleasePartTask, chosen: pa.Table) -> str:
+    """Writes a shard with only the chosen images; returns its SHA-256."""
+    columns = (chosen[c].to_pylist() for c in _PLACED)
+    digest = hashlib.sha256()
     with (
         task.warehouse.open(shard_path(task.images_folder, task.shard)) as old,
         task.warehouse.create(f"{task.release}/{task.archive}", digest) as new,
@@ -108,9 +137,9 @@ def _copy_ranges(task: ReleasePartTask, chosen: pa.Table) -> tuple[pa.Array, str
         writer = ShardWriter(new)
         for image_id, image_format, offset, length in zip(*columns, strict=True):
             old.seek(offset)
-            offsets.append(writer.add(image_id, image_format, old.read(length)))
+            writer.add(image_id, image_format, old.read(length))
         writer.finish()
-    return pa.array(offsets, pa.int64()), digest.hexdigest()
+    return digest.hexdigest()
 
 
 def _write_images(task: ReleasePartTask, chosen: pa.Table, leaks: list[str]) -> str:

@@ -6,7 +6,8 @@ import io
 import json
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,8 @@ import yaml
 
 from aqqua_dataset import maintenance, privacy
 from aqqua_dataset.findings import Finding
-from aqqua_dataset.release.gate import ReleaseRefused
+from aqqua_dataset.release.gate import ReleaseRefused, ReleaseRequest
+from aqqua_dataset.release.history import WITHDRAWN
 from aqqua_dataset.warehouse import Warehouse
 
 _XML = "{http://datacite.org/schema/kernel-4}"
@@ -30,7 +32,8 @@ class Released:
     Attributes:
         version, view, date, rehearsal, total, manifest_sha256: from RELEASED.json.
         images: images in the metadata tables by contribution id; "" where a row has none.
-        published, withheld: by contribution id, from the ledger; ``withheld`` is the reason.
+        published: by contribution id, from the ledger.
+        withdrawn: contribution ids of withdrawn.csv.
         attribution: rows of attribution.csv by contribution id.
         people: (person id or "", role, contributions) of every named person.
         documents: file -> what it says of title, version, doi, licence, names, date, images; only what it does say.
@@ -46,7 +49,7 @@ class Released:
     manifest_sha256: str
     images: dict[str, int]
     published: dict[str, int]
-    withheld: dict[str, str]
+    withdrawn: frozenset[str]
     attribution: dict[str, dict[str, str]]
     people: tuple[tuple[str, str, tuple[str, ...]], ...]
     documents: dict[str, dict[str, Any]]
@@ -54,27 +57,48 @@ class Released:
     damaged: tuple[tuple[str, str], ...]
 
 
-def read_released(warehouse: Warehouse, folder: str, form_ids: frozenset[str] = frozenset()) -> Released:
-    """Reads a finished release and compares every file with its checksum: it takes as long as reading all of it.
+def planned(request: ReleaseRequest, contributions: Iterable[str]) -> Released:
+    """A release that isn't built yet, for the rules that ask nothing but the registry."""
+    return Released(
+        version=request.name, view=request.view, date=request.date, rehearsal=request.rehearsal, total=0,
+        manifest_sha256="", images=dict.fromkeys(contributions, 0), published={}, withdrawn=frozenset(),
+        attribution={}, people=(), documents={}, personal=(), damaged=(),
+    )  # fmt: skip
+
+
+def read_released(
+    warehouse: Warehouse, folder: str, form_ids: frozenset[str], executor: Executor, workers: int,
+    unsealed: dict[str, Any] | None = None, deep: bool = True,
+) -> Released:  # fmt: skip
+    """Reads a release and compares every file with its checksum.
+
+    Args:
+        warehouse: where it lies.
+        folder: its folder.
+        form_ids: ids of forms, which must not stand in any file.
+        executor, workers: where the files are hashed and searched.
+        unsealed: what RELEASED.json is going to say, while there is none yet.
+        deep: hash the archives as well: it takes as long as reading all of the release.
 
     Raises:
         ReleaseRefused: it isn't finished.
     """
-    told = warehouse.read_json(f"{folder}/RELEASED.json")
+    told = unsealed or warehouse.read_json(f"{folder}/RELEASED.json")
     if told is None:
         raise ReleaseRefused([Finding("release_unfinished", "error", "expected RELEASED.json", file=folder)])
+    damage = maintenance.check_release(warehouse, folder, deep, executor, workers, told["manifest_sha256"])
     ledger = warehouse.read_parquet(f"{folder}/ledger.parquet").to_pylist()
     return Released(
         version=told["version"], view=told["view"], date=dt.date.fromisoformat(told["date"]),
         rehearsal=told["rehearsal"], total=told["images"], manifest_sha256=told["manifest_sha256"],
         images=_images(warehouse, folder),
         published={r["contribution_id"]: r["published"] for r in ledger},
-        withheld={r["contribution_id"]: r["withheld_reason"] for r in ledger if r["withheld_reason"]},
+        withdrawn=frozenset(r["contribution_id"] for r in _rows(_text(warehouse, f"{folder}/{WITHDRAWN}"))),
         attribution={r["contribution_id"]: r for r in _rows(_text(warehouse, f"{folder}/attribution.csv"))},
         people=tuple(_people(json.loads(_text(warehouse, f"{folder}/authors/author_list_snapshot.json")))),
         documents=_documents(warehouse, folder),
         personal=tuple(_personal(warehouse, folder, form_ids)),
-        damaged=tuple((f.file, f.message) for f in maintenance.check_release(warehouse, folder, deep=True)),
+        damaged=tuple((f.file, f.message) for f in damage),
     )  # fmt: skip
 
 

@@ -1,21 +1,19 @@
-"""What is still to be decided about names and credit before a public release may be built."""
+"""What is still to be decided about names before a public release may be built."""
 
 from collections.abc import Collection as Ids
 from collections.abc import Iterable
-from dataclasses import replace
 
 from aqqua_dataset.findings import Finding
 from aqqua_dataset.registry.models import Registry
-from aqqua_dataset.release.attribution import attribution_problems
-from aqqua_dataset.release.gate import ReleaseRequest, withheld_reason
+from aqqua_dataset.release.gate import ReleaseRequest, as_strict, withheld_reason
 from aqqua_dataset.release.snapshot import FROZEN, Snapshot, changes, freeze_problems, frozen_list
 from aqqua_dataset.warehouse import Warehouse
 
 
-def undecided_credit(
+def undecided_names(
     registry: Registry, with_data: Ids[str], registry_findings: Iterable[Finding], request: ReleaseRequest
 ) -> list[Finding]:
-    """People who may be one person, pending credit lines, anonymous owners who are named.
+    """People who may be one person, anonymous owners who are named.
 
     Args:
         registry: the whole registry.
@@ -25,8 +23,7 @@ def undecided_credit(
     """
     ids = [i for i in with_data if not withheld_reason(registry, registry.contributions[i], request)]
     open_questions = [f for f in registry_findings if f.severity != "error"]
-    found = [*freeze_problems(registry, ids, open_questions), *attribution_problems(registry, ids)]
-    return _as_strict(found, request)
+    return as_strict(freeze_problems(registry, ids, open_questions), request)
 
 
 def differs_from_frozen(warehouse: Warehouse, snapshot: Snapshot, request: ReleaseRequest) -> list[Finding]:
@@ -34,14 +31,8 @@ def differs_from_frozen(warehouse: Warehouse, snapshot: Snapshot, request: Relea
     try:
         frozen = frozen_list(warehouse)
     except ValueError as error:
-        return _as_strict([Finding("author_list_unreadable", "error", str(error), file=FROZEN)], request)
+        return as_strict([Finding("author_list_unreadable", "error", str(error), file=FROZEN)], request)
     message = "the frozen author list says otherwise; decide, and run: aqqua authors freeze"
     told = changes(frozen, snapshot) if frozen else []
     found = [Finding("author_list_changed", "error", message, file=FROZEN, value=line) for line in told]
-    return _as_strict(found, request)
-
-
-def _as_strict(findings: list[Finding], request: ReleaseRequest) -> list[Finding]:
-    """Errors stop a public release; a rehearsal and the internal view only say what is still to be done."""
-    strict = request.view == "public" and not request.rehearsal
-    return findings if strict else [replace(f, severity="warning") for f in findings]
+    return as_strict(found, request)

@@ -2,6 +2,7 @@
 
 import datetime as dt
 
+from aqqua_dataset.registry.licences import item_licence
 from aqqua_dataset.registry.models import Consent, Contribution, Registry
 from aqqua_dataset.release.attribution import attribution_rows
 from aqqua_dataset.release.facts import ReleaseFacts
@@ -49,7 +50,7 @@ def credit(registry: Registry, contribution: Contribution) -> Credit:
         licence_url=row["licence_url"],
         interim_terms=": ".join(filter(None, (terms.get(here.interim_terms or ""), here.interim_terms_text))),
         permissions=tuple((titles.get(p.id, p.id), p.date) for p in contribution.permissions),
-        missing=tuple(titles[p] for p in known.missing_mandatory(contribution)),
+        missing=() if item_licence(known, here) else tuple(titles[p] for p in known.missing_mandatory(here)),
         revoked=contribution.revoked,
         available_from=max(day, contribution.not_before or dt.date.min),
     )

@@ -2,6 +2,7 @@
 
 A signed form is a direct grant by the owner, so whatever licence a public copy has doesn't matter. What is public and
 not signed for keeps the licence of the copy, if the vocabulary ``licences.csv`` says that it may stand beside others.
+A form that leaves a mandatory permission out is a no, whatever the licence of a public copy says.
 """
 
 import functools
@@ -27,12 +28,19 @@ class ItemLicence:
 
 
 def item_licence(registry: Registry, contribution: Contribution) -> ItemLicence | None:
-    """The licence of a contribution's images in a public release; None where nothing allows to publish them."""
+    """The licence of a contribution's images in a public release; None where nothing allows to take them."""
     settings = registry.settings
     if not registry.missing_mandatory(contribution):
         return ItemLicence(settings.licence_spdx, settings.licence_url, signed=True)
+    if answered(contribution):
+        return None
     given = contribution.source.licence if contribution.source else None
     return _kept().get((given or "").lower())
+
+
+def answered(contribution: Contribution) -> bool:
+    """Whether the owner has sent a form, with whatever permissions."""
+    return bool(contribution.form_id or contribution.form or contribution.permissions)
 
 
 @functools.cache
