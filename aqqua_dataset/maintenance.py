@@ -15,10 +15,10 @@ from typing import Any, get_args
 
 import pyarrow as pa
 
+from aqqua_dataset.checksums import MANIFEST, listed_files
 from aqqua_dataset.compute import SerialExecutor, map_chunks
 from aqqua_dataset.findings import Finding, worst_first
 from aqqua_dataset.images.pack import shard_path, stored_digest
-from aqqua_dataset.images.read import listed_files
 from aqqua_dataset.images.shards import member_problem, shard_size
 from aqqua_dataset.pipeline import Collection, Stage, manifest
 from aqqua_dataset.stage_tables import TABLES
@@ -255,22 +255,23 @@ def check_release(
         expected: SHA-256 of the list of checksums; that of RELEASED.json by default.
     """
     error = functools.partial(Finding, severity="error")
-    name = f"{folder}/manifest-sha256.txt"
-    try:
-        text = warehouse.open(name).read()
-    except FileNotFoundError:
-        return [error("release_file", message="expected the list of checksums, found none", file=name)]
+    name = f"{folder}/{MANIFEST}"
     expected = expected or warehouse.read_json(f"{folder}/RELEASED.json")["manifest_sha256"]
-    if expected != (found := hashlib.sha256(text).hexdigest()):
+    if not warehouse.exists(name):
+        return [error("release_file", message="expected the list of checksums, found none", file=name)]
+    if expected != (found := warehouse.sha256(name)):
         return [error("release_file", message=f"expected SHA-256 {expected}, found {found}", file=name)]
-    listed = listed_files(text.decode())
+    try:
+        listed = listed_files(warehouse, f"{folder}/")
+    except (FileNotFoundError, ValueError) as damage:
+        return [error("release_file", message=f"a list of checksums is damaged: {damage}", file=f"{folder}/manifest")]
     there = {p.removeprefix(f"{folder}/") for p in warehouse.find(folder)}
     findings = [
         error("release_file", message="expected a file, found none", file=f"{folder}/{p}")
         for p in sorted(set(listed) - there)
     ]
     message = "no such file is in the list of checksums"
-    for extra in sorted(there - set(listed) - {"RELEASED.json", "manifest-sha256.txt"}):
+    for extra in sorted(there - set(listed) - {"RELEASED.json", MANIFEST}):
         findings += [error("release_file", message=message, file=f"{folder}/{extra}")]
     files = [(path, listed[path]) for path in sorted(set(listed) & there)]
     check_one = functools.partial(_check_listed, warehouse, folder, deep)

@@ -90,6 +90,13 @@ class Warehouse:
         found = self._fs.find(base, detail=True)
         return {p.removeprefix(f"{self._base}/"): _written(found[p]) for p in sorted(found)}
 
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Size in bytes of every complete file below a folder, from one listing."""
+        base = f"{self._base}/{folder}".rstrip("/")
+        self._fs.invalidate_cache()
+        found = self._fs.find(base, detail=True) if self._fs.exists(base) else {}
+        return {p.removeprefix(f"{self._base}/"): int(i["size"]) for p, i in found.items() if not is_unfinished(p)}
+
     def names(self, folder: str) -> list[str]:
         """Names directly in a folder, sorted; empty when there is no such folder."""
         self._fs.invalidate_cache()

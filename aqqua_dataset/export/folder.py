@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from aqqua_dataset.checksums import is_one_of_many, write_manifest, write_parts
 from aqqua_dataset.findings import Finding, Refused
 from aqqua_dataset.reader.release import OpenRelease, Selection
 from aqqua_dataset.release.attribution import attribution_markdown, grants_licence
@@ -91,6 +92,12 @@ class Folder:
         text = f"# {title}\n" + "".join(f"{self.digests[p]}  {p}\n" for p in sorted(self.digests))
         self.warehouse.write_bytes("manifest-sha256.txt", text.encode())
         return hashlib.sha256(text.encode()).hexdigest()
+
+    def seal(self, title: str) -> str:
+        """Writes the checksums in two levels, as a release has them; returns the upper one's SHA-256."""
+        many = {path: digest for path, digest in self.digests.items() if is_one_of_many(path)}
+        documents = {path: digest for path, digest in self.digests.items() if path not in many}
+        return write_manifest(self.warehouse, "", documents | write_parts(self.warehouse, "", many, title), title)
 
     def size(self) -> int:
         """Bytes of all files in the folder."""

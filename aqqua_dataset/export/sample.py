@@ -161,7 +161,7 @@ def _write(folder: Folder, chosen: dict[str, str]) -> Sample:
         **release.facts,
         "images": images,
         "sample_of": release.facts["manifest_sha256"],
-        "manifest_sha256": folder.write_manifest(f"AqQua dataset, sample of release {release.version}"),
+        "manifest_sha256": folder.seal(f"AqQua dataset, sample of release {release.version}"),
     }
     folder.warehouse.write_json("RELEASED.json", sealed)
     return Sample(images, folder.size(), tuple(chosen))

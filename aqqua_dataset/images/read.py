@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from aqqua_dataset.checksums import listed_files
 from aqqua_dataset.images.decode import Pixels, decode
 from aqqua_dataset.images.shards import members
 from aqqua_dataset.warehouse import Warehouse
@@ -139,10 +140,9 @@ class ReleaseReader:
         return StoredImage(data, row)
 
     def files(self) -> list[str]:
-        """All files of the release, from its list of checksums; sorted."""
+        """All files of the release, from its lists of checksums; sorted."""
         if not self._files:
-            with self._warehouse.open(f"{self._prefix}manifest-sha256.txt") as stream:
-                self._files = sorted(listed_files(stream.read().decode()))
+            self._files = sorted(listed_files(self._warehouse, self._prefix))
         return self._files
 
     def _look_up(self, tables: list[str], image_id: str) -> Iterator[dict[str, Any]]:
@@ -253,12 +253,6 @@ def read_image(warehouse: Warehouse, release: str, image_id: str) -> StoredImage
         KeyError: the release holds no such image; the message says what stands in its place, if anything.
     """
     return ReleaseReader(warehouse, release).image(image_id)
-
-
-def listed_files(text: str) -> dict[str, str]:
-    """Path -> SHA-256 of every file of a release, from its list of checksums."""
-    lines = (line.partition("  ") for line in text.splitlines() if not line.startswith("#"))
-    return {path: digest for digest, _, path in lines}
 
 
 def _write_arrays(folder: Path, ordered: pa.RecordBatchReader) -> None:

@@ -265,7 +265,11 @@ class InterimTerm(Record):
 
 
 class DatasetRecord(Record):
-    """What is said of the dataset as a whole in the DOI record, the cards and the landing page."""
+    """What is said of the dataset as a whole in the DOI record, the cards and the landing page.
+
+    ``url`` is the folder that holds the released versions, as ``<url>/v1.0.0/``. ``contact_url``, ``imprint_url`` and
+    ``privacy_url`` are linked from the landing page; ``contact_email`` is in no file of a release.
+    """
 
     title: Text
     description: Text
@@ -275,6 +279,9 @@ class DatasetRecord(Record):
     doi: Text | None = None
     url: Text
     contact_email: Text
+    contact_url: Text | None = None
+    imprint_url: Text | None = None
+    privacy_url: Text | None = None
     keywords: tuple[Text, ...] = ()
     language: Text = "en"
     funding: tuple[Funding, ...] = ()

@@ -20,7 +20,7 @@ def references_bib(snapshot: Snapshot, label: Marked) -> str:
     known = {paper.doi.lower(): paper for paper in snapshot.papers}
     papers = (_paper(known[d]) if d in known else _entry("misc", _key(d), _doi(d)) for d in cited(snapshot))
     head = latex_comment(f"{label.mark}References, {label.what}")
-    return "\n\n".join([head, _dataset(snapshot, label), *papers]) + "\n"
+    return "\n\n".join([head, dataset_entry(snapshot, label), *papers]) + "\n"
 
 
 def cited(snapshot: Snapshot) -> dict[str, list[str]]:
@@ -42,7 +42,8 @@ def papers_to_complete(snapshot: Snapshot) -> str:
     return stream.getvalue()
 
 
-def _dataset(snapshot: Snapshot, label: Marked) -> str:
+def dataset_entry(snapshot: Snapshot, label: Marked) -> str:
+    """The dataset itself as an entry."""
     work = snapshot.work
     names = [_author(a) for a in snapshot.authors.core]
     fields = {

@@ -1,10 +1,8 @@
 """Builds a release: gate, parts, tables, documents, checksums, and at last the file that says it is whole."""
 
 import datetime as dt
-import hashlib
-import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,12 +16,11 @@ from aqqua_dataset.compute import map_chunks
 from aqqua_dataset.dedup import exact
 from aqqua_dataset.dedup.splits import write_splits
 from aqqua_dataset.findings import Finding, has_errors, worst_first
-from aqqua_dataset.harmonise.rows import to_arrow
 from aqqua_dataset.images.pack import shard_parts
 from aqqua_dataset.pipeline import Collection, manifest
 from aqqua_dataset.progress import ledger
 from aqqua_dataset.registry.licences import item_licence
-from aqqua_dataset.release import annotations, attribution, author_tables, authors, cards, changelog, doi, pages
+from aqqua_dataset.release import annotations, attribution, documents
 from aqqua_dataset.release.counting import count_release, credited_images
 from aqqua_dataset.release.facts import ReleaseFacts
 from aqqua_dataset.release.gate import ReleaseRefused, ReleaseRequest, gate, withheld_reason
@@ -36,8 +33,9 @@ from aqqua_dataset.release.history import (
 )
 from aqqua_dataset.release.judging import judge_built, judge_plan
 from aqqua_dataset.release.parts import ReleasedPart, ReleasePartTask, release_part
-from aqqua_dataset.release.snapshot import Snapshot, take_snapshot
-from aqqua_dataset.release.tombstones import tombstones
+from aqqua_dataset.release.sample import write_sample_images
+from aqqua_dataset.release.seal import seal, seal_data
+from aqqua_dataset.release.snapshot import take_snapshot
 from aqqua_dataset.release.undecided import differs_from_frozen, undecided_names
 from aqqua_dataset.warehouse import Warehouse
 
@@ -130,17 +128,20 @@ def build_release(
     findings += differs_from_frozen(warehouse, snapshot, request)
     _require(findings)
     snapshot = snapshot if attribution.grants_licence(facts) else snapshot.without_doi()
-    _write_tables(collection, folder, facts, shown, credited, snapshot, left_out)
-    _write_documents(collection, folder, facts, shown, snapshot)
-    _require(_leak_findings(_search(warehouse, folder)))
+    _write_duplicates(collection, folder, facts, credited, left_out)
+    texts = documents.write_tables(collection, folder, facts, shown, credited, snapshot)
+    write_sample_images(warehouse, folder, facts, executor, workers)
     digests = {path: digest for part in parts.values() for path, digest in part.digests.items()}
+    lists = seal_data(warehouse, folder, facts, digests, executor, workers)
+    _require(documents.write_documents(collection, folder, facts, shown, snapshot, texts, lists))
+    _require(_leak_findings(_search(warehouse, folder)))
 
     def approve(unsealed: dict[str, Any]) -> None:
         """Refuses what the gate holds back; the file that readers wait for isn't written then."""
         findings.extend(judge_built(collection.registry, warehouse, folder, request, now, unsealed, executor, workers))
         _require(findings)
 
-    _seal(warehouse, folder, facts, digests, executor, workers, approve)
+    seal(warehouse, folder, facts, lists, executor, workers, approve)
     return Release(
         folder, facts, counted, tuple(worst_first(findings)),
         sum(p.untouched and p.images > 0 for p in parts.values()), sum(not p.untouched for p in parts.values()),
@@ -221,26 +222,11 @@ def _tasks(
     return tasks
 
 
-def _write_tables(
-    collection: Collection, folder: str, facts: ReleaseFacts, counted: pa.Table, credited: dict[str, int],
-    snapshot: Snapshot, left_out: str,
-) -> None:  # fmt: skip
-    """Ledger, attribution and duplicates, as Parquet and, where people read them, as CSV and pages."""
+def _write_duplicates(
+    collection: Collection, folder: str, facts: ReleaseFacts, credited: Iterable[str], left_out: str
+) -> None:
+    """Writes which delivered images a published image stands for."""
     warehouse = collection.warehouse
-    rows = attribution.attribution_rows(collection.registry, facts, credited)
-    attributed = to_arrow(pd.DataFrame(rows, columns=schema.arrow("attribution").names), "attribution")
-    labelled = counted.append_column("release", pa.array([facts.version] * len(counted), pa.string()))
-    for name, table in (("ledger", labelled), ("attribution", attributed)):
-        marked = table.replace_schema_metadata((table.schema.metadata or {}) | {b"release": facts.version.encode()})
-        warehouse.write_parquet(f"{folder}/{name}.parquet", marked, marked.schema)
-        text = author_tables.csv_text(table.column_names, (row.values() for row in table.to_pylist()))
-        warehouse.write_bytes(f"{folder}/{name}.csv", text.encode())
-    warehouse.write_bytes(f"{folder}/ATTRIBUTION.md", attribution.attribution_markdown(rows, facts).encode())
-    work = snapshot.work
-    gone = tombstones(facts, work.title, work.doi)
-    history = [("CHANGELOG.md", changelog.changelog(facts, changelog.versions(warehouse, facts)))]
-    for path, text in (*pages.credit_pages(snapshot, rows, facts), *gone, *history):
-        warehouse.write_bytes(f"{folder}/{path}", text.encode())
     with warehouse.connect() as connection:
         released = connection.sql(
             """from read_parquet($table)
@@ -259,25 +245,6 @@ def _write_tables(
     warehouse.write_parquet(f"{folder}/duplicates.parquet", released.cast(target), target)
 
 
-def _write_documents(
-    collection: Collection, folder: str, facts: ReleaseFacts, counted: pa.Table, snapshot: Snapshot
-) -> None:
-    registry, named = collection.registry, snapshot.authors
-    record = doi.datacite_record(registry, facts, named)
-    _require([Finding("datacite_record", "error", p) for p in doi.datacite_problems(record)])
-    documents = {
-        "README.md": cards.readme_card(registry, facts, named, counted.to_pylist()),
-        "LICENSE": cards.licence_file(registry.settings, facts),
-        "CITATION.cff": cards.citation_cff(registry, facts, named),
-        "datacite.json": doi.datacite_json(record),
-        "datacite.xml": doi.datacite_xml(record),
-        **{f"authors/{name}": text for name, text in authors.render(snapshot, facts).items()},
-        "data-dictionary.md": f"{facts.mark}Release {facts.version}\n\n{schema.dictionary_markdown()}",
-    }
-    for path, text in documents.items():
-        collection.warehouse.write_bytes(f"{folder}/{path}", text.encode())
-
-
 def _search(warehouse: Warehouse, folder: str) -> list[str]:
     """E-mail addresses in the release's text files; its tables were searched while they were written."""
     leaks = []
@@ -286,36 +253,3 @@ def _search(warehouse: Warehouse, folder: str) -> list[str]:
             with warehouse.open(path) as stream:
                 leaks += [f"{path}: {address}" for address in privacy.find_emails(stream)]
     return leaks
-
-
-def _seal(
-    warehouse: Warehouse, folder: str, facts: ReleaseFacts, known: dict[str, str], executor: Executor, workers: int,
-    approve: Callable[[dict[str, Any]], None],
-) -> None:  # fmt: skip
-    """Writes the checksums and then, last of all, the file that readers wait for.
-
-    Args:
-        warehouse: where the release lies.
-        folder: its folder.
-        facts: what the release says of itself.
-        known: path inside the release -> SHA-256, of the files that were hashed when they were written.
-        executor, workers: where the others are hashed.
-        approve: told what RELEASED.json is going to say; raises ReleaseRefused where it must not be written.
-    """
-    paths = [p.removeprefix(f"{folder}/") for p in warehouse.find(folder)]
-    others = (f"{folder}/{p}" for p in paths if p not in known)
-    hashed = {p.removeprefix(f"{folder}/"): d for p, d in map_chunks(warehouse.sha256, others, executor, workers)}
-    digests = known | hashed
-    lines = [f"{digests[p]}  {p}\n" for p in paths]
-    text = f"# AqQua dataset, release {facts.version}\n" + "".join(lines)
-    warehouse.write_bytes(f"{folder}/manifest-sha256.txt", text.encode())
-    released = {
-        "version": facts.version,
-        "view": facts.view,
-        "date": facts.date.isoformat(),
-        "rehearsal": facts.rehearsal,
-        "images": facts.image_count,
-        "manifest_sha256": hashlib.sha256(text.encode()).hexdigest(),
-    }
-    approve(released)
-    warehouse.write_bytes(f"{folder}/RELEASED.json", (json.dumps(released, indent=2) + "\n").encode())

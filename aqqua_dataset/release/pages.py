@@ -6,24 +6,11 @@ Static HTML without scripts and without any request; what contributors wrote is 
 from collections.abc import Iterable, Iterator, Mapping
 
 from aqqua_dataset.release.attribution import TOLD, credit_page, grants_licence
-from aqqua_dataset.release.escape import markup, visible, web_address
+from aqqua_dataset.release.escape import markup, visible
 from aqqua_dataset.release.facts import ReleaseFacts
 from aqqua_dataset.release.people import Author, AuthorList
+from aqqua_dataset.release.shell import document, link, notes
 from aqqua_dataset.release.snapshot import Snapshot
-
-STYLE = """:root { color-scheme: light dark; --ink: #1c2733; --page: #fff; --soft: #5a6875; --line: #dde3e8;
-  --link: #1b6ca8; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e4e9ee; --page: #14191e; --soft: #a3afba; --line: #323b44;
-  --link: #6bb4e6; } }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 46rem; margin: 0 auto; padding: 1rem 1.2rem 3rem;
-  color: var(--ink); background: var(--page); overflow-wrap: anywhere; }
-h1 { font-size: 1.5rem; line-height: 1.25; } a { color: var(--link); }
-.soft { color: var(--soft); } .mark { border-left: 4px solid #b3261e; padding: 0.3rem 0.8rem; }
-.credit { font-size: 1.15rem; }
-dt { font-weight: 600; margin-top: 0.9rem; padding-top: 0.9rem; border-top: 1px solid var(--line); }
-dd { margin: 0.2rem 0 0; } ul { padding-left: 1.2rem; margin: 0.2rem 0; }"""
-# The browser itself then refuses whatever a delivered text might try to load or run.
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 
 def credit_pages(
@@ -47,23 +34,13 @@ def credit_pages(
 
 def _page(snapshot: Snapshot, row: Mapping[str, object], people: list[Author], facts: ReleaseFacts) -> str:
     title = markup(f"{facts.mark}{row['title']}")
-    notes = [f'<p class="mark">{markup(text)}</p>' for text in _notes(row, facts)]
+    told = [f'<p class="mark">{markup(text)}</p>' for text in _notes(row, facts)]
     images = f"{row['images_credited']:,} image{'' if row['images_credited'] == 1 else 's'}"
     version = f"release {markup(facts.version)}, {facts.date.isoformat()}, view {facts.view}"
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="{POLICY}">
-<title>{title}</title>
-<style>{STYLE}</style>
-</head>
-<body>
-<header><p class="soft"><a href="../README.md">{markup(snapshot.work.title)}</a>, {version}</p>
+    body = f"""<header><p class="soft"><a href="../index.html">{markup(snapshot.work.title)}</a>, {version}</p>
 <h1>{title}</h1></header>
 <main>
-{"".join(notes)}
+{"".join(told)}
 <p class="credit">{_lines(str(row["attributed_to"]))}</p>
 <p class="soft">{images}; contribution <code>{markup(str(row["contribution_id"]))}</code></p>
 <dl>
@@ -72,9 +49,26 @@ def _page(snapshot: Snapshot, row: Mapping[str, object], people: list[Author], f
 </main>
 <footer><p class="soft">Every image of the release has a contribution_id;
 <a href="../attribution.csv">attribution.csv</a> holds these words for all of them.</p></footer>
-</body>
-</html>
 """
+    return document(f"{facts.mark}{row['title']}", body)
+
+
+def contribution_index(snapshot: Snapshot, rows: Iterable[Mapping[str, object]], facts: ReleaseFacts) -> str:
+    """The page of all credited contributions, by title: a link to each."""
+    listed = sorted(rows, key=lambda r: (str(r["title"]).casefold(), str(r["contribution_id"])))
+    entries = "".join(
+        f'<tr><td><a href="{markup(str(r["contribution_id"]))}.html">{markup(str(r["title"]))}</a></td>'
+        f'<td>{markup(str(r["institutions"] or ""))}</td><td class="n">{r["images_credited"]:,}</td></tr>\n'
+        for r in listed
+    )
+    title = f"{facts.mark}{len(listed):,} contributions to release {facts.version}"
+    body = f"""<header><p class="soft"><a href="../index.html">{markup(snapshot.work.title)}</a></p>
+<h1>{markup(title)}</h1>{notes(facts)}</header>
+<main><table><thead><tr><th scope="col">contribution</th><th scope="col">institutions</th>
+<th scope="col" class="n">images credited</th></tr></thead><tbody>
+{entries}</tbody></table></main>
+"""
+    return document(title, body)
 
 
 def _notes(row: Mapping[str, object], facts: ReleaseFacts) -> Iterator[str]:
@@ -90,20 +84,20 @@ def _entries(authors: AuthorList, row: Mapping[str, object], people: list[Author
     yield "People", _listed(_person(authors, a) for a in people)
     yield "Institutions", _listed(_institutions(row))
     basis = " (of the public copy; no form was signed)" if row["permission_type"] == "public_licence" else ""
-    yield "Licence", f"{_link(str(row['licence_url']), str(row['licence_spdx']))}{basis}"
+    yield "Licence", f"{link(str(row['licence_url']), str(row['licence_spdx']))}{basis}"
     for name, term in TOLD:
         text = str(row[name] or "")
         if name == "cite_dois":
-            yield term, _listed(_link(f"https://doi.org/{doi}", doi) for doi in text.split("; ") if doi)
+            yield term, _listed(link(f"https://doi.org/{doi}", doi) for doi in text.split("; ") if doi)
         else:
-            yield term, _link(text, text) if name == "source_url" else _lines(text)
+            yield term, link(text, text) if name == "source_url" else _lines(text)
     if row["retrieved_on"]:
         yield "Taken from the source on", markup(str(row["retrieved_on"]))
 
 
 def _person(authors: AuthorList, author: Author) -> str:
     places = ", ".join(markup(i.name) for i in authors.affiliations(author))
-    orcid = f" {_link(author.person.orcid, author.person.orcid)}" if author.person.orcid else ""
+    orcid = f" {link(author.person.orcid, author.person.orcid)}" if author.person.orcid else ""
     return f"{markup(author.name)}{f' ({places})' if places else ''}{orcid}"
 
 
@@ -111,7 +105,7 @@ def _institutions(row: Mapping[str, object]) -> Iterator[str]:
     names = str(row["institutions"] or "").split("; ")
     rors = str(row["institution_rors"] or "").split("; ")
     for n, name in enumerate(filter(None, names)):
-        yield _link(rors[n], name) if n < len(rors) else markup(name)
+        yield link(rors[n], name) if n < len(rors) else markup(name)
 
 
 def _listed(items: Iterable[str]) -> str:
@@ -121,9 +115,3 @@ def _listed(items: Iterable[str]) -> str:
 
 def _lines(text: str) -> str:
     return "<br>".join(markup(line) for line in visible(text).split("\n"))
-
-
-def _link(address: str, text: str) -> str:
-    """A link where the address is one of the web, else the text alone."""
-    target = web_address(address)
-    return f'<a href="{markup(target)}" rel="noreferrer">{markup(text)}</a>' if target else markup(text)

@@ -11,7 +11,7 @@ from aqqua_dataset.release.author_tables import csv_text
 from aqqua_dataset.release.escape import markup
 from aqqua_dataset.release.facts import ReleaseFacts, Withdrawn
 from aqqua_dataset.release.history import WITHDRAWN
-from aqqua_dataset.release.pages import POLICY, STYLE
+from aqqua_dataset.release.shell import document
 
 
 def tombstones(facts: ReleaseFacts, title: str, doi: str | None) -> Iterator[tuple[str, str]]:
@@ -42,22 +42,12 @@ def _page(facts: ReleaseFacts, withdrawn: Withdrawn, title: str, doi: str | None
     entries = (
         ("Withdrawn since", withdrawn.date.isoformat()),
         ("Last version with its images", markup(withdrawn.last_version)),
-        ("Succeeded by", f'version {markup(successor(facts, withdrawn))}; please use <a href="../README.md">this '
+        ("Succeeded by", f'version {markup(successor(facts, withdrawn))}; please use <a href="../index.html">this '
                          f"version, {markup(facts.version)}</a>"),
         ("Reason", markup(withdrawn.reason) if withdrawn.reason else ""),
         ("Data set", f"{markup(title)}{cited}"),
     )  # fmt: skip
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="{POLICY}">
-<title>{heading}</title>
-<style>{STYLE}</style>
-</head>
-<body>
-<main>
+    body = f"""<main>
 <h1>{heading}</h1>
 <p>The owner has withdrawn this contribution. None of its images is in this version. A picture that another owner
 delivered as well may be here, under that owner's permission and credit.</p>
@@ -67,6 +57,5 @@ delivered as well may be here, under that owner's permission and credit.</p>
 </dl>
 </main>
 <footer><p class="soft"><a href="../withdrawn.csv">withdrawn.csv</a> lists all withdrawn contributions.</p></footer>
-</body>
-</html>
 """
+    return document(f"{facts.mark}Withdrawn: {withdrawn.contribution_id}", body)

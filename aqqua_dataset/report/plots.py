@@ -24,7 +24,7 @@ Box = tuple[float, float, float, float]
 
 
 @functools.cache
-def _land() -> str:
+def land() -> str:
     """The land's outlines as an SVG path in tenths of a degree, north up (source in land_110m.json)."""
     rings = json.loads((Path(__file__).parent / "land_110m.json").read_text(encoding="utf-8"))["rings"]
     pieces = []
@@ -56,7 +56,7 @@ def world_map(dots: Sequence[Dot], box: Box | None, alt: str) -> str:
             for turn in ((0, -360) if west + width > 180 else (0,))
         )
     body = (
-        f'<defs><path id="land" d="{_land()}"/></defs>'
+        f'<defs><path id="land" d="{land()}"/></defs>'
         f'<rect class="sea" width="{WIDTH}" height="180"/><path class="grid" d="{lines}"/>'
         '<use href="#land" class="land" transform="translate(180 90) scale(.1 -.1)"/>'
         f'{frame}<g class="dots">{"".join(_dot(d.longitude + 180, 90 - d.latitude, d.images) for d in dots)}</g>'
