@@ -6,10 +6,10 @@ Drawings are 360 units wide: on a phone a unit is about a pixel, so text stays r
 import datetime as dt
 import functools
 import html
-import itertools
 import json
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from aqqua_dataset.report.facts import Bar, Dot, Label
@@ -18,6 +18,7 @@ WIDTH = 360
 _MAP_HEIGHT = 200
 _LEAST_MAP_DEG = 5.0  # coastlines of 1:110 million look wrong when they are enlarged further
 _FEWEST_COLUMNS = 9
+_TURN = 3600  # tenths of a degree
 _STEPS = (0.5, 1, 2, 5, 10, 20, 30)
 
 Box = tuple[float, float, float, float]
@@ -29,10 +30,20 @@ def land() -> str:
     rings = json.loads((Path(__file__).parent / "land_110m.json").read_text(encoding="utf-8"))["rings"]
     pieces = []
     for ring in rings:
-        pairs = list(zip(ring[::2], ring[1::2], strict=True))
-        steps = (f"{x - a} {y - b}" for (a, b), (x, y) in itertools.pairwise(pairs))
-        pieces.append(f"M{pairs[0][0]} {pairs[0][1]}l{' '.join(steps)}z")
+        xs, ys = _unwrapped(ring[::2]), ring[1::2]
+        steps = " ".join(f"{b - a} {y - x}" for (a, b), (x, y) in zip(pairwise(xs), pairwise(ys), strict=True))
+        # What goes on beyond 180 degrees comes in again on the other side.
+        turns = (0, *((-_TURN,) if max(xs) > _TURN // 2 else ()), *((_TURN,) if min(xs) < -_TURN // 2 else ()))
+        pieces += [f"M{xs[0] + turn} {ys[0]}l{steps}z" for turn in turns]
     return "".join(pieces).replace(" -", "-")
+
+
+def _unwrapped(longitudes: list[int]) -> list[int]:
+    """Longitudes in tenths of a degree without the jump at 180 degrees."""
+    found = longitudes[:1]
+    for one in longitudes[1:]:
+        found.append(one + _TURN * round((found[-1] - one) / _TURN))
+    return found
 
 
 def _svg(height: float, alt: str, body: str) -> str:
