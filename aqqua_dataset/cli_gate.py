@@ -1,9 +1,10 @@
-"""``aqqua gate`` and ``aqqua publish``: may this release be published, and: it is the latest now."""
+"""``aqqua gate``, ``publish``, ``absence``: may it be published; it is the latest now; nothing of this is in it."""
 
 import argparse
 import datetime as dt
 from collections.abc import Callable
 
+from aqqua_dataset.compute import open_executor
 from aqqua_dataset.config import Config
 
 Add = Callable[[str, object, str], argparse.ArgumentParser]
@@ -15,6 +16,20 @@ def add_commands(add: Add) -> None:
     gate.add_argument("--release", required=True, help="folder in the warehouse: releases/public/v1.0.0")
     publish = add("publish", _publish, "judge a built release and, if every rule is green, make it the latest")
     publish.add_argument("--release", required=True, help="folder in the warehouse: releases/public/v1.0.0")
+    absence = add("absence", _absence, "prove that nothing of a contribution is in a release; reads all of it")
+    absence.add_argument("contribution")
+    absence.add_argument("--release", required=True, help="folder in the warehouse: releases/public/v1.1.0")
+
+
+def _absence(options: argparse.Namespace, config: Config) -> int:
+    from aqqua_dataset import workflow
+    from aqqua_dataset.release.absence import absence_markdown, proof_of_absence
+
+    collection, _ = workflow.open_collection(config)
+    with open_executor(config.executor) as (executor, workers):
+        proof = proof_of_absence(collection, options.release, options.contribution, executor, workers)
+    print(absence_markdown(proof), end="")
+    return 1 if proof.found else 0
 
 
 def _publish(options: argparse.Namespace, config: Config) -> int:

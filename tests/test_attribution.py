@@ -92,7 +92,7 @@ def test_a_signed_form_grants_the_releases_licence_and_a_public_copy_keeps_its_o
     assert signed is not None
     assert (signed.spdx, signed.signed) == ("CC-BY-NC-4.0", True)
     for spelling in {licence, licence.lower() if licence else None}:
-        kept = item_licence(using, copy_under(spelling, permissions=(), form_id=None))
+        kept = item_licence(using, copy_under(spelling, permissions=(), form_id=None, form=None))
         expected = UNSIGNED[licence]
         assert (kept and (kept.spdx, kept.url, kept.signed)) == (expected and (licence, expected, False))
 
@@ -108,7 +108,7 @@ def test_the_licences_are_ids_and_every_decision_has_a_reason() -> None:
 
 
 def test_the_attribution_says_which_licence_and_on_what_it_rests() -> None:
-    copy = copy_under("CC-BY-4.0", permissions=())
+    copy = copy_under("CC-BY-4.0", permissions=(), form_id=None, form=None)
     using = made([builders.person("ada-owner")], {}).model_copy(update={"contributions": {"one": copy}})
     found = row(using)
     assert (found["licence_spdx"], found["permission_type"]) == ("CC-BY-4.0", "public_licence")

@@ -153,7 +153,7 @@ MISTAKES = [
      "CC BY-SA 4.0, spdx"),
     (SETTINGS, "licence_spdx: CC-BY-NC-4.0", "licence_spdx: CC BY-NC", "spdx_invalid", "licence_spdx", "CC BY-NC",
      "licence_spdx"),
-    (SETTINGS, "  consortium:", "  doi: 10.1/x\n  consortium:", "doi_invalid", "dataset.doi", "10.1/x", "doi"),
+    (SETTINGS, "doi: 10.1234/aqqua.v1", "doi: 10.1/x", "doi_invalid", "dataset.doi", "10.1/x", "doi"),
     (SETTINGS, "  consortium:", "  publisher_ror: 05dxps056\n  consortium:", "ror_invalid", "dataset.publisher_ror",
      "05dxps056", "publisher_ror"),
     (SETTINGS, "time_zone: Europe/Berlin", "time_zone: Berlin", "time_zone_unknown", "time_zone", "Berlin",

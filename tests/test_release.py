@@ -122,7 +122,8 @@ def test_a_public_release_with_a_missing_permission_is_refused(two: Collection) 
     assert [f.contribution for f in refused.value.findings if f.severity == "error"] == ["two"]
     rehearsed = build(changed)  # a rehearsal goes on without it and says so
     assert rehearsed.facts.images == {"one": 6 - 2}  # what the unsigned owner also holds is withheld
-    assert [f.rule for f in rehearsed.findings] == ["permission_missing"]
+    assert "permission_missing" in {f.rule for f in rehearsed.findings}
+    assert {f.severity for f in rehearsed.findings} == {"warning"}
 
 
 def test_a_public_release_on_the_day_is_built_once_and_never_changed(two: Collection) -> None:
@@ -450,16 +451,18 @@ def test_a_public_release_waits_for_every_credit_line_and_decision(two: Collecti
     with open_executor("serial") as (workers, count), pytest.raises(ReleaseRefused) as refused:
         build_release(waiting, [twice], PUBLIC, ON_THE_DAY, workers, count, lambda _: None)
     errors = {(f.rule, f.contribution) for f in refused.value.findings if f.severity == "error"}
-    assert errors == {("attribution_pending", "two"), ("person_undecided", "")}
+    assert errors == {("G09", "two"), ("person_undecided", "")}
     assert two.warehouse.find("releases") == []
-    assert [(f.rule, f.severity) for f in build(waiting).findings] == [("attribution_pending", "warning")]
+    said = [(f.rule, f.contribution, f.severity) for f in build(waiting).findings if f.rule != "G01"]
+    assert said == [("G09", "two", "warning")]
     agreed = pending.model_copy(update={"attribution": Attribution(state="pending", fallback_agreed=GIVEN)})
     assert build(replace(two, registry=registry(two.registry.contributions["one"], agreed)), PUBLIC, ON_THE_DAY)
 
 
 def test_a_public_release_names_those_who_were_frozen(two: Collection) -> None:
     rehearsed = build(two)
-    credited = building.credited_images(two, rehearsed.facts, rehearsed.folder)
+    tables = two.warehouse.find(f"{rehearsed.folder}/metadata")
+    credited = building.credited_images(two.warehouse, tables)
     frozen = snapshot.freeze(two.registry, credited, dt.date(2027, 5, 31), [])
     two.warehouse.write_bytes(snapshot.FROZEN, frozen.to_json().encode())
     hidden = two.registry.people["core-member"].model_copy(update={"consent": Consent.ANONYMOUS})
@@ -472,7 +475,7 @@ def test_a_public_release_names_those_who_were_frozen(two: Collection) -> None:
     text = Path(two.warehouse.url(made.folder), "authors/author_list_snapshot.json").read_text()
     assert snapshot.read_snapshot(text).authors == frozen.authors
     two.warehouse.write_bytes(snapshot.FROZEN, b"{}")
-    assert [f.rule for f in build(two).findings] == ["author_list_unreadable"]
+    assert "author_list_unreadable" in {f.rule for f in build(two).findings}
 
 
 def test_every_credited_contribution_has_its_page(two: Collection) -> None:
