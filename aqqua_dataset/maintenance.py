@@ -256,9 +256,9 @@ def check_release(
     """
     error = functools.partial(Finding, severity="error")
     name = f"{folder}/{MANIFEST}"
-    expected = expected or warehouse.read_json(f"{folder}/RELEASED.json")["manifest_sha256"]
     if not warehouse.exists(name):
         return [error("release_file", message="expected the list of checksums, found none", file=name)]
+    expected = expected or warehouse.read_json(f"{folder}/RELEASED.json")["manifest_sha256"]
     if expected != (found := warehouse.sha256(name)):
         return [error("release_file", message=f"expected SHA-256 {expected}, found {found}", file=name)]
     try:

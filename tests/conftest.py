@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from aqqua_dataset.pipeline import Collection
+
 ROOT = Path(__file__).parent.parent
 
 # On a busy machine a slow example is no failure.
@@ -35,6 +37,22 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from released import make_release
 
     return make_release(tmp_path_factory.mktemp("released"))
+
+
+@pytest.fixture(scope="session")
+def described(tmp_path_factory: pytest.TempPathFactory) -> Collection:
+    """A collection with a registry that says everything of the dataset."""
+    from described import make_described
+
+    return make_described(tmp_path_factory.mktemp("described"))
+
+
+@pytest.fixture(scope="session")
+def public(described: Collection) -> Path:
+    """Folder of its public release, which no test may change."""
+    from small import PUBLIC, build
+
+    return Path(described.warehouse.url(build(described, PUBLIC).folder))
 
 
 @pytest.fixture(scope="session", autouse=True)

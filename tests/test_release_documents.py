@@ -28,6 +28,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from aqqua_dataset import schema
+from aqqua_dataset.checksums import PARTS
 from aqqua_dataset.images.shards import ShardWriter
 from aqqua_dataset.privacy import EMAIL
 from aqqua_dataset.registry.models import (
@@ -40,8 +41,14 @@ from aqqua_dataset.registry.models import (
     Registry,
     Source,
 )
-from aqqua_dataset.release import attribution, author_tables, cards, doi, people
+from aqqua_dataset.release import attribution, author_tables, doi, pages, people
+from aqqua_dataset.release.citation import citation_cff
+from aqqua_dataset.release.documents import documents_of
 from aqqua_dataset.release.facts import ReleaseFacts
+from aqqua_dataset.release.legal import legal_code, licence_file
+from aqqua_dataset.release.sample import sample_archive
+from aqqua_dataset.release.snapshot import Snapshot, take_snapshot
+from aqqua_dataset.release.stats import Stats
 
 MARK = "[REHEARSAL - not a release] "
 CORE = ["Zoe Ålund", "Ada Zimmer"]
@@ -136,30 +143,36 @@ def rehearsal(**changes: Any) -> ReleaseFacts:
 
 REGISTRY = registry()
 AUTHORS = people.author_list(REGISTRY, CREDITS)
-LEDGER: list[dict[str, object]] = [
-    {"contribution_id": "nets-one", "declared": 1200, "accepted": 2, "published": 2},
-    {"contribution_id": "cameras", "declared": 3, "accepted": 3, "published": 3},
-]
+DATA_SHA256 = "0123456789abcdef" * 4
+STATS = Stats(
+    instruments=(("ifcb", 4, 1), ("zooscan", 3, 2)), years=((1990, 3), (2024, 4)), labels=(("validated", 7),),
+    flags=(("DEPTH_DEFAULT", 2, 1), ("ON_LAND", 3, 2)), cells=((-6, 50, 3), (12, 59, 4)),
+    ledger=(("declared", 1203), ("accepted", 5), ("rejected", 2), ("withheld", 1)), states=(("accepted", 5),),
+    credited=5,
+)  # fmt: skip
 
 
 def record(about: ReleaseFacts | None = None) -> dict[str, Any]:
     return doi.datacite_record(REGISTRY, about or facts(), AUTHORS)
 
 
+def snapshot_of(using: Registry, about: ReleaseFacts) -> Snapshot:
+    """Whoever is credited; without the DOI where the release may not carry it, as the build does."""
+    taken = take_snapshot(using, CREDITS, about.date)
+    return taken if attribution.grants_licence(about) else taken.without_doi()
+
+
 def documents(about: ReleaseFacts, using: Registry = REGISTRY) -> dict[str, str]:
-    authors = people.author_list(using, CREDITS)
-    made = doi.datacite_record(using, about, authors)
     rows = attribution.attribution_rows(using, about, CREDITS)
-    return {
-        "authors.csv": author_tables.authors_csv(authors, about),
-        "authors.md": author_tables.authors_markdown(authors, about),
+    table = author_tables.csv_text(attribution.ATTRIBUTION_COLUMNS, (r.values() for r in rows))
+    tables = {"attribution.csv": table, "ledger.csv": "contribution_id,declared,release\nnets-one,1200,1.0.0\n"}
+    digests = {sample_archive(about): "a" * 64, PARTS: DATA_SHA256}
+    found, problems = documents_of(using, about, snapshot_of(using, about), STATS, tables, digests)
+    assert problems == []
+    return found | {
         "attribution": json.dumps(rows, default=str),
         "ATTRIBUTION.md": attribution.attribution_markdown(rows, about),
-        "datacite.json": doi.datacite_json(made),
-        "datacite.xml": doi.datacite_xml(made),
-        "CITATION.cff": cards.citation_cff(using, about, authors),
-        "README.md": cards.readme_card(using, about, authors, LEDGER),
-        "LICENSE": cards.licence_file(using.settings, about),
+        "contributions/index.html": pages.contribution_index(snapshot_of(using, about), rows, about),
     }
 
 
@@ -495,7 +508,7 @@ def test_citation_is_valid_cff_and_short() -> None:
     with (Path(__file__).parent / "data/cff-1.2.0.schema.json").open(encoding="utf-8") as stream:
         validator = jsonschema.Draft7Validator(json.load(stream), format_checker=jsonschema.FormatChecker())
     for about in (facts(), rehearsal(), facts(view="internal")):
-        card = yaml.safe_load(cards.citation_cff(REGISTRY, about, AUTHORS))
+        card = yaml.safe_load(citation_cff(REGISTRY, about, AUTHORS))
         assert [e.message for e in validator.iter_errors(card)] == []
         assert card["type"] == "dataset"
         assert all(card[k].startswith(about.mark) for k in ("title", "abstract", "message"))
@@ -508,12 +521,12 @@ def test_citation_is_valid_cff_and_short() -> None:
 
 
 def test_licence_says_non_commercial_and_who_gets_nothing() -> None:
-    public = cards.licence_file(REGISTRY.settings, facts())
+    public = licence_file(REGISTRY.settings, facts())
     assert "SPDX-License-Identifier: CC-BY-NC-4.0" in public
     assert "not for commercial purposes" in public
     assert REGISTRY.settings.licence_url in public
     for about in (rehearsal(), facts(view="internal")):
-        text = cards.licence_file(REGISTRY.settings, about)
+        text = licence_file(REGISTRY.settings, about)
         assert "Nothing in it is licensed" in text
         assert "SPDX-License-Identifier" not in text
         assert REGISTRY.settings.licence_url in text
@@ -521,8 +534,10 @@ def test_licence_says_non_commercial_and_who_gets_nothing() -> None:
 
 def test_readme_counts_and_cites() -> None:
     text = documents(facts())["README.md"]
-    assert "| ifcb | 4 |\n| zooscan | 3 |" in text
-    assert "| cameras | 3 | 3 | 3 |\n| nets-one | 1,200 | 2 | 2 |" in text
+    assert "| `ifcb` | 4 | 1 |" in text
+    assert "| ZooScan | `zooscan` | 3 | 2 |" in text
+    assert "1,203 images were declared, 5 are usable and 7 of\n4 contributions are published" in text
+    assert DATA_SHA256 in text
     assert (
         "Please cite: Ålund, Zoe; Zimmer, Ada; Test Data Provider Consortium (2027): Test collection. "
         "Version 1.0.0. Test Institute. https://doi.org/10.1234/aqqua.v1" in text
@@ -567,10 +582,10 @@ def test_what_the_readme_says_of_reading_works(tmp_path: Path) -> None:
 def test_all_documents_name_the_same_people() -> None:
     made = documents(facts())
     core, members = names(AUTHORS.core), names(AUTHORS.members)
-    rows = list(csv.DictReader(io.StringIO(made["authors.csv"])))
+    rows = list(csv.DictReader(io.StringIO(made["authors/authors.csv"])))
     in_csv = [" ".join(filter(None, (r["given"], r["particle"], r["family"], r["suffix"]))) for r in rows]
     assert in_csv == [*core, *members, "Tom Thanked"]
-    in_markdown = re.findall(r"^- ([^(,]+?) \(", made["authors.md"], re.MULTILINE)
+    in_markdown = re.findall(r"^- ([^(,]+?) \(", made["authors/authors.md"], re.MULTILINE)
     assert in_markdown == in_csv
     personal = [c for k in ("creators", "contributors") for c in record()[k] if c["nameType"] == "Personal"]
     assert [f"{c['givenName']} {c['familyName']}" for c in personal] == core + members
@@ -586,11 +601,48 @@ def test_nobody_is_named_against_their_will_and_no_address_is_printed(about: Rel
         assert EMAIL.search(text) is None, name
 
 
+#: Lists for machines that are the same for every release that names these people.
+UNMARKED = {"authors/author_list_snapshot.json", "authors/references-to-complete.csv"}
+#: For machines: the version, or the archive's name, says it.
+BY_VERSION = {"stats.json", "linkset.json", "authors/authors.csv", "authors/funding.csv", "attribution"}
+
+
 def test_every_document_of_a_rehearsal_says_so() -> None:
     for name, text in documents(rehearsal()).items():
-        mark = "1.0.0-rehearsal" if name in ("authors.csv", "attribution") else MARK.strip()
-        assert mark in text, name
-    assert all(MARK.strip() not in text for text in documents(facts()).values())
+        if name not in UNMARKED:
+            assert ("rehearsal" if name in BY_VERSION else MARK.strip()) in text, name
+    for name, text in documents(facts()).items():
+        assert MARK.strip() not in text, name
+        assert "rehearsal" not in text.lower() or name in ("data-dictionary.md", "stats.json"), name
+
+
+def test_the_internal_view_is_marked_and_has_no_doi() -> None:
+    made = documents(facts(view="internal"))
+    for name in ("README.md", "index.html", "KNOWN-PROBLEMS.md", "LICENSE", "CITATION.cff", "contributions/index.html"):
+        assert "This is the internal view" in " ".join(made[name].split()), name
+    assert not [name for name, text in made.items() if "10.1234/aqqua.v1" in text]
+    assert "10.1234/aqqua.v1" in documents(facts())["index.html"]
+
+
+def test_a_public_licence_is_whole_and_leaves_marked_items_theirs() -> None:
+    """First and last words of the legal code, as creativecommons.org has them, and all eight sections between."""
+    text = documents(facts())["LICENSE"]
+    assert text.endswith(legal_code())
+    assert "Items marked otherwise keep their own licence" in text
+    sections = re.findall(r"^Section (\d) -- ", legal_code(), re.MULTILINE)
+    assert sections == [str(n) for n in range(1, 9)]
+    assert legal_code().startswith("Attribution-NonCommercial 4.0 International")
+    assert legal_code().rstrip().endswith("Creative Commons may be contacted at creativecommons.org.")
+    assert legal_code() not in documents(rehearsal())["LICENSE"]
+
+
+def test_known_problems_are_counted_the_most_frequent_first() -> None:
+    text = documents(facts())["KNOWN-PROBLEMS.md"]
+    rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| `")]
+    assert [(r[0], r[-2], r[-1]) for r in rows] == [("| `ON_LAND`", "3", "2 |"), ("| `DEPTH_DEFAULT`", "2", "1 |")]
+    meanings = schema.vocabulary("flags.csv").set_index("flag")["meaning"]
+    assert rows[0][3] == meanings["ON_LAND"]
+    assert "2 delivered images can't be used and 1 may not be published" in text
 
 
 def test_documents_do_not_depend_on_any_order() -> None:

@@ -10,6 +10,9 @@ from environments import REQUIREMENTS, own_variables, venv_with
 
 ROOT = Path(__file__).parent.parent
 
+#: First line of a script for an environment that holds only what the project's own lacks: that comes behind.
+BEHIND = f"import sys; sys.path += {[p for p in sys.path if 'site-packages' in p]!r}\n"
+
 
 def run_with(package: str, script: str, *arguments: object, ours: bool = False) -> str:
     """Output of a script run where a package is installed; skips where it can't be had.

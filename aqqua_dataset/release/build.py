@@ -2,7 +2,7 @@
 
 import datetime as dt
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -223,7 +223,7 @@ def _tasks(
 
 
 def _write_duplicates(
-    collection: Collection, folder: str, facts: ReleaseFacts, credited: Iterable[str], left_out: str
+    collection: Collection, folder: str, facts: ReleaseFacts, credited: dict[str, int], left_out: str
 ) -> None:
     """Writes which delivered images a published image stands for."""
     warehouse = collection.warehouse

@@ -26,7 +26,7 @@ from aqqua_dataset.release.rocrate import ro_crate
 from aqqua_dataset.release.sample import sample_archive
 from aqqua_dataset.release.signposts import LINKSET, linkset_json
 from aqqua_dataset.release.snapshot import Snapshot
-from aqqua_dataset.release.stats import Stats, count_release, stats_json
+from aqqua_dataset.release.stats import Stats, count_tables, stats_json
 from aqqua_dataset.release.tombstones import tombstones
 
 #: The CSV tables that datapackage.json describes.
@@ -81,7 +81,7 @@ def write_documents(
     Returns:
         What is wrong with the records, as errors.
     """
-    stats = count_release(collection.warehouse, folder, counted.to_pylist(), len(snapshot.authors.contributions))
+    stats = count_tables(collection.warehouse, folder, counted.to_pylist(), len(snapshot.authors.contributions))
     archive = sample_archive(facts)
     known = dict(digests) | {archive: collection.warehouse.sha256(f"{folder}/{archive}")}
     documents, problems = documents_of(collection.registry, facts, snapshot, stats, tables, known)

@@ -18,7 +18,7 @@ INTERNAL = (
     "until the public release every contribution is under its own terms (column interim_terms of attribution.csv)."
 )
 #: For pages and cards of a rehearsal.
-REHEARSAL = "This is a rehearsal and not a release. It grants no licence. Do not cite it."
+REHEARSAL = "REHEARSAL. This is not a release and grants no licence. Do not cite it."
 
 
 @functools.cache

@@ -33,7 +33,7 @@ def readme_card(
     dataset = registry.settings.dataset
     sections = (
         f"# {facts.mark}{dataset.title}",
-        *((f"> **{REHEARSAL.replace('a rehearsal', 'a REHEARSAL')}**",) if facts.rehearsal else ()),
+        *((f"> **{REHEARSAL}**",) if facts.rehearsal else ()),
         *((f"> {INTERNAL}",) if facts.view == "internal" else ()),
         dataset.description,
         f"Version {facts.version}, {facts.date.isoformat()}, view `{facts.view}`: {facts.image_count:,} images in "

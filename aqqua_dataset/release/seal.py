@@ -40,7 +40,7 @@ def seal(
         warehouse: where the release lies.
         folder: its folder.
         facts: what the release says of itself.
-        lists: SHA-256 of the lists that ``seal_data`` wrote.
+        lists: what ``seal_data`` returned.
         executor, workers: where the documents are hashed.
         approve: told what RELEASED.json is going to say; raises ReleaseRefused where it must not be written.
     """

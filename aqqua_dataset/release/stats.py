@@ -55,7 +55,7 @@ class Stats:
     credited: int = 0
 
 
-def count_release(
+def count_tables(
     warehouse: Warehouse, folder: str, ledger: Sequence[Mapping[str, Any]], credited: int
 ) -> Stats:  # fmt: skip
     """Counts the tables of a release.
