@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 Stage = Literal["rows", "core", "images", "quality"]
 
 #: Raise a stage's version when its results change for unchanged inputs: it then runs again everywhere.
-VERSIONS: dict[Stage, int] = {"rows": 3, "core": 3, "images": 6, "quality": 1}
+VERSIONS: dict[Stage, int] = {"rows": 4, "core": 4, "images": 6, "quality": 1}
 
 _READ_LATER = {"joins", "folders"}  # they don't change the rows, so a new one needs no second reading
 
@@ -111,7 +111,8 @@ def read_rows(collection: Collection, contribution_id: str) -> StageReport:
     with delivery:
         personal = schema.vocabulary("personal_columns.csv").to_csv()
         patterns = json.dumps([j.tables for j in source.joins if j.location is None])
-        key = _key("rows", delivery.fingerprint(), source.model_dump_json(exclude=_READ_LATER), patterns, personal)
+        key = _key("rows", delivery.fingerprint(), source.model_dump_json(exclude=_READ_LATER), patterns, personal,
+                   contribution.form_id or "")  # fmt: skip
         if report := _unchanged(collection, contribution_id, "rows", key):
             return report
         if source.format == AUTO:
@@ -123,7 +124,7 @@ def read_rows(collection: Collection, contribution_id: str) -> StageReport:
         findings: list[Finding] = []
         parts = write_rows(
             collection.warehouse, folder, delivery, source, contribution_id,
-            lambda f: findings.append(replace(f, contribution=contribution_id)),
+            lambda f: findings.append(replace(f, contribution=contribution_id)), contribution.form_id,
         )  # fmt: skip
     if not parts:
         message = "no image row was found in the delivery"

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -44,6 +45,7 @@ from aqqua_dataset.warehouse import Warehouse
 
 WHERE = "width_px > 40 and contribution_id <> 'net-two'"
 CREDITED = {"cast", "net-one", "net-two"}  # net-two delivered two images that net-one's copies stand for
+ADDRESS = re.compile(privacy.EMAIL.pattern.encode(), re.IGNORECASE)
 Array = npt.NDArray[Any]
 
 #: webdataset leaves files open until Python finds them.
@@ -333,12 +335,11 @@ def test_no_address_is_in_an_export(exports: Path) -> None:
         if path.suffix == ".zip":
             with zipfile.ZipFile(path) as archive:
                 opened = [io.BytesIO(archive.read(n)) for n in archive.namelist()]
-            assert not [a for stream in opened for a in privacy.find_emails(stream)]
+            assert not [a for stream in opened for a in ADDRESS.findall(stream.read())]
         elif path.suffix == ".parquet":
             assert list(privacy.table_leaks(pq.read_table(path))) == []
         elif path.is_file():
-            with path.open("rb") as stream:
-                assert list(privacy.find_emails(stream)) == []
+            assert ADDRESS.findall(path.read_bytes()) == []
 
 
 @pytest.mark.parametrize("name", list(FORMATS))

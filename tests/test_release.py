@@ -289,9 +289,9 @@ def test_planted_addresses_never_reach_a_release(tmp_path: Path) -> None:
 def test_the_scan_finds_what_the_filter_lets_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     deliver(tmp_path / "d", 5, 2, "n1", sample_comment=f"ask {CANARY}")
     made = collection(tmp_path, contribution("leaky", tmp_path / "d"))
-    monkeypatch.setattr(privacy, "blot_frame", lambda rows, keep=(): rows)
+    monkeypatch.setattr(privacy.Blotter, "frame", lambda self, rows, keep=(): rows)
     run(made)
-    with pytest.raises(ReleaseRefused, match="an e-mail address stands in a file of the release"):
+    with pytest.raises(ReleaseRefused, match="something personal stands in a file of the release"):
         build(made)
     assert not any(p.endswith("RELEASED.json") for p in made.warehouse.find("releases"))
 

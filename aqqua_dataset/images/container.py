@@ -2,8 +2,8 @@
 
 PNG keeps the chunks that decide how its pixels look (PNG specification, third edition, 11.2-11.3);
 text, time and EXIF chunks and everything unknown go. JPEG (ITU-T T.81, B.1) keeps JFIF, ICC profile and
-Adobe markers; comments, EXIF, XMP and other application data go. Bytes after the end go as well. Decoders get
-these bytes only, so that nothing hidden in metadata reaches them.
+Adobe markers; comments, EXIF, XMP and other application data go. A colour profile that names a person goes, and
+so do bytes after the end. Decoders get these bytes only, so that nothing hidden in metadata reaches them.
 """
 
 import io
@@ -17,21 +17,29 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from aqqua_dataset import privacy
+
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
-_PNG_KEPT = frozenset(
+PNG_KEPT = frozenset(
     b"IHDR PLTE IDAT IEND tRNS cHRM gAMA iCCP sBIT sRGB cICP bKGD hIST pHYs".split()  # what decides how it looks
 )
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 #: Deflate can't pack more (a match of 258 bytes in two bits, RFC 1951).
 _DEFLATE_MOST = 1032
 
+<<<<<<< HEAD
 _EOI, _SOS, _COM = 0xD9, 0xDA, 0xFE
+=======
+EOI, SOS = 0xD9, 0xDA
+>>>>>>> aef71ea88baa58a3956cc2be27f1bdae78e8b1f0
 _SOF = frozenset([*range(0xC0, 0xD0)]) - {0xC4, 0xC8, 0xCC}
 _HUFFMAN_SOF = (0xC0, 0xC1, 0xC2)
-_APP = range(0xE0, 0xF0)
-_APP_KEPT = {0xE0: b"JFIF\0", 0xE2: b"ICC_PROFILE\0", 0xEE: b"Adobe"}
-_WITHOUT_LENGTH = frozenset([0x01, *range(0xD0, 0xD8)])
+APP_KEPT = {0xE0: b"JFIF\0", 0xE2: b"ICC_PROFILE\0", 0xEE: b"Adobe"}
+_PROFILE_MOST = 1 << 20  # profiles of cameras and scanners have some kilobytes
+#: Tables, frames and scans (ITU-T T.81, table B.1): what else has a length says nothing about the picture.
+_PICTURE = frozenset([*range(0xC0, 0xD0), *range(0xDA, 0xE0)]) - {0xC8}
+WITHOUT_LENGTH = frozenset([0x01, *range(0xD0, 0xD8)])
 _SCAN_END = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
 #: Encoders write about ten scans; each costs a walk over the whole picture, however few bytes it has.
 _MOST_SCANS = 100
@@ -75,7 +83,9 @@ def scan_png(data: bytes) -> Header:
         (length,) = struct.unpack_from(">I", data, position)
         kind = data[position + 4 : position + 8]
         end = position + 12 + length
-        if kind in _PNG_KEPT:
+        if kind == b"iCCP" and names_a_person(unpacked_profile(data[position + 8 : end - 4])):
+            pass
+        elif kind in PNG_KEPT:
             if end > len(data):
                 raise Damaged(f"chunk {kind.decode()} is cut short")
             if zlib.crc32(view[position + 4 : end - 4]) != int.from_bytes(view[end - 4 : end]):
@@ -117,10 +127,10 @@ def scan_jpeg(data: bytes) -> Header:
         marker = data[position + 1]
         if marker == 0xFF:
             position += 1
-        elif marker == _EOI:
+        elif marker == EOI:
             ended = True
             break
-        elif marker in _WITHOUT_LENGTH:
+        elif marker in WITHOUT_LENGTH:
             kept.append(data[position : position + 2])
             position += 2
         else:
@@ -130,12 +140,14 @@ def scan_jpeg(data: bytes) -> Header:
                 frame_headers.append((marker, data[position + 4 : end]))
             if marker == 0xE2 and data[position + 4 : position + 8] == b"MPF\0":
                 frames = 2  # at least it says so; Pillow counts them
-            if _is_kept(marker, data[position + 4 : position + 16]):
+            if is_kept(marker, data[position + 4 : position + 16]) and not (
+                marker in APP_KEPT and names_a_person(data[position + 4 : end])
+            ):
                 kept.append(data[position:end])
             position = end
-            if marker == _SOS:
+            if marker == SOS:
                 scans += 1
-                end = _scan_end(data, position)
+                end = scan_end(data, position)
                 kept.append(data[position:end])
                 position = end
     if scans > _MOST_SCANS:
@@ -158,13 +170,43 @@ def _jpeg_header(data: bytes, frame_headers: list[tuple[int, bytes]], frames: in
     return Header(width, height, channels, frames, plain, stored)
 
 
+<<<<<<< HEAD
 def _is_kept(marker: int, head: bytes) -> bool:
     if marker in _APP:
         return marker in _APP_KEPT and head.startswith(_APP_KEPT[marker])
     return marker != _COM
+=======
+def strip_png(data: bytes) -> bytes:
+    """The PNG with only its picture chunks; the compressed pixels stay as they are."""
+    return scan_png(data).stored
 
 
-def _scan_end(data: bytes, position: int) -> int:
+def strip_jpeg(data: bytes) -> bytes:
+    """The JPEG without comments, EXIF, XMP and other application data; the coded pixels stay as they are."""
+    return scan_jpeg(data).stored
+
+
+def is_kept(marker: int, head: bytes) -> bool:
+    """Whether a JPEG segment that begins with these bytes belongs to the picture."""
+    return marker in _PICTURE or (marker in APP_KEPT and head.startswith(APP_KEPT[marker]))
+>>>>>>> aef71ea88baa58a3956cc2be27f1bdae78e8b1f0
+
+
+def unpacked_profile(content: bytes) -> bytes:
+    """Name and content of a PNG's colour profile (chunk iCCP: name, 0, method, deflated profile)."""
+    name, _, packed = content.partition(b"\0")
+    try:
+        return name + b"\0" + zlib.decompressobj().decompress(packed[1:], _PROFILE_MOST)
+    except zlib.error:
+        return content
+
+
+def names_a_person(content: bytes) -> bool:
+    """Whether there is anything personal in a part of a file that isn't pixels."""
+    return any(privacy.stream_leaks(io.BytesIO(content)))
+
+
+def scan_end(data: bytes, position: int) -> int:
     """First byte after coded data: an FF that is followed by neither 0, FF nor a restart."""
     found = _SCAN_END.search(data, position)
     return found.start() if found else len(data)

@@ -25,6 +25,7 @@ from aqqua_dataset.images.inspect import (
     inspect_file,
     inspect_raw,
 )
+from aqqua_dataset.images.search import hashed_and_searched
 from aqqua_dataset.images.shards import ShardIndex, ShardWriter
 from aqqua_dataset.sources.rows import load_rows
 from aqqua_dataset.transfer.delivery import DamagedArchive, Delivery
@@ -108,13 +109,19 @@ def stored_digest(warehouse: Warehouse, folder: str, shard: int) -> str | None:
         return stream.read().decode("ascii", "replace").partition(" ")[0]
 
 
-def shard_digest(warehouse: Warehouse, folder: str, shard: int) -> str:
-    """SHA-256 of a shard, made once and kept beside it: packing has no time for it, and no release reads it again."""
-    digest = stored_digest(warehouse, folder, shard)
-    if digest is None:
-        digest = warehouse.sha256(shard_path(folder, shard))
+def searched_digest(warehouse: Warehouse, folder: str, shard: int) -> tuple[str, tuple[str, ...]]:
+    """SHA-256 of a shard, and what its images hold of personal data.
+
+    Made once, in one read, and kept beside a shard that holds none: packing has no time for it, and no release reads
+    the shard again.
+    """
+    if digest := stored_digest(warehouse, folder, shard):
+        return digest, ()
+    with warehouse.open(shard_path(folder, shard)) as stream:
+        digest, leaks = hashed_and_searched(stream)
+    if not leaks:
         _keep_digest(warehouse, folder, shard, digest)
-    return digest
+    return digest, leaks
 
 
 def _keep_digest(warehouse: Warehouse, folder: str, shard: int, digest: str) -> None:

@@ -98,11 +98,11 @@ def gate_is_open(collection: CollectionResource) -> dg.AssetCheckResult:
     )
 
 
-@dg.asset_check(asset=ledger, blocking=True, description="No e-mail address stands in any stored text.")
+@dg.asset_check(asset=ledger, blocking=True, description="Nothing personal stands in any stored text.")
 def no_personal_data(collection: CollectionResource) -> dg.AssetCheckResult:
-    """Searches the stored text of all contributions for e-mail addresses."""
+    """Searches the stored text of all contributions for addresses, numbers and names of persons' columns."""
     opened, _ = collection.open()
-    message = "an e-mail address stands in the stored text"
+    message = "something personal stands in the stored text"
     leaks = [
         Finding("personal_data", "error", message, key, file=table, key=column)
         for key in opened.registry.contributions

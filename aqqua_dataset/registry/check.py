@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from aqqua_dataset import schema
+from aqqua_dataset import privacy, schema
 from aqqua_dataset.findings import Finding, Severity
 from aqqua_dataset.privacy import EMAIL
 from aqqua_dataset.registry.agreement import agreement_problems
@@ -348,12 +348,14 @@ def _addresses(registry: Registry, places: Lines) -> Iterator[Finding]:
         ("contributions", registry.contributions),
     ):  # fmt: skip
         records += [(f"{folder}/{name}.yaml", record) for name, record in group.items()]
-    message = f"an e-mail address in a record that is published; it belongs into {CONTACTS}"
+    message = f"{{}} in a record that is published; it belongs into {CONTACTS}"
     for file, record in records:
         at = _At(places, file, getattr(record, "id", "") if file.startswith("contributions/") else "")
         for keys, text in _texts(record.model_dump(), ()):
-            if "@" in text and (file, keys) != ("settings.yaml", ("dataset", "contact_email")):
-                yield from (at(keys, "email_in_public_record", message, found) for found in EMAIL.findall(text))
+            if (file, keys) != ("settings.yaml", ("dataset", "contact_email")):
+                for kind, found in privacy.found_in(text):
+                    if kind in ("e-mail", "phone number"):
+                        yield at(keys, "email_in_public_record", message.format(kind), found)
 
 
 def _texts(value: Any, keys: Keys) -> Iterator[tuple[Keys, str]]:

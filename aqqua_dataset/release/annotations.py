@@ -66,7 +66,7 @@ def annotation_tasks(
 
 
 def write_annotations(task: AnnotationTask) -> tuple[str, ...]:
-    """Writes the annotations of one contribution; returns e-mail addresses found in them: there must be none."""
+    """Writes the annotations of one contribution; returns what is personal in them: there must be nothing."""
     target = schema.arrow("annotations")
     marked = target.with_metadata((target.metadata or {}) | {b"release": task.version.encode()})
     path = f"{task.release}/annotations/contribution={task.contribution}.parquet"
@@ -87,7 +87,7 @@ def write_annotations(task: AnnotationTask) -> tuple[str, ...]:
 
 
 def _searched(reader: pa.RecordBatchReader, target: pa.Schema, leaks: set[str]) -> Iterator[pa.RecordBatch]:
-    """The batches as they come; e-mail addresses in them are added to ``leaks``."""
+    """The batches as they come; what is personal in them is added to ``leaks``."""
     for batch in reader:
         leaks.update(privacy.table_leaks(pa.Table.from_batches([batch])))
         yield batch.select(target.names)

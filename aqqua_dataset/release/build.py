@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from aqqua_dataset import privacy, schema
+from aqqua_dataset import schema
 from aqqua_dataset.compute import map_chunks
 from aqqua_dataset.dedup import exact
 from aqqua_dataset.dedup.splits import write_splits
@@ -20,7 +20,7 @@ from aqqua_dataset.images.pack import shard_parts
 from aqqua_dataset.pipeline import Collection, manifest
 from aqqua_dataset.progress import ledger
 from aqqua_dataset.registry.licences import item_licence
-from aqqua_dataset.release import annotations, attribution, documents
+from aqqua_dataset.release import annotations, attribution, documents, personal
 from aqqua_dataset.release.counting import count_release, credited_images
 from aqqua_dataset.release.facts import ReleaseFacts
 from aqqua_dataset.release.gate import ReleaseRefused, ReleaseRequest, gate, withheld_reason
@@ -166,7 +166,7 @@ def _require(findings: list[Finding]) -> None:
 
 
 def _leak_findings(leaks: list[str]) -> list[Finding]:
-    message = "an e-mail address stands in a file of the release"
+    message = "something personal stands in a file of the release"
     return [Finding("personal_data", "error", message, value=leak) for leak in sorted(set(leaks))]
 
 
@@ -215,6 +215,7 @@ def _tasks(
                 license=licence.spdx if licence else settings.licence_spdx,
                 available_from=settings.release_date.isoformat(),
                 left_out=left_out, shared=shared, version=request.name, rehearsal=request.rehearsal,
+                form_id=contribution.form_id,
                 earlier=earlier,
             )
             for shard, parts in enumerate(shard_parts(len(core["parts"]), images["parts_per_shard"]))
@@ -246,10 +247,6 @@ def _write_duplicates(
 
 
 def _search(warehouse: Warehouse, folder: str) -> list[str]:
-    """E-mail addresses in the release's text files; its tables were searched while they were written."""
-    leaks = []
-    for path in warehouse.find(folder):
-        if not path.endswith((".parquet", ".tar")):
-            with warehouse.open(path) as stream:
-                leaks += [f"{path}: {address}" for address in privacy.find_emails(stream)]
-    return leaks
+    """What is personal in the release's text files; tables and images were searched while they were written."""
+    texts = (p for p in warehouse.find(folder) if not p.endswith((".parquet", ".tar")))
+    return [f"{path}: {leak}" for path in texts for leak in personal.file_leaks(personal.SearchTask(warehouse, path))]

@@ -14,7 +14,7 @@ from typing import Any
 
 from datacite import schema45
 
-from aqqua_dataset.privacy import EMAIL
+from aqqua_dataset import privacy
 from aqqua_dataset.registry.identifiers import is_valid_doi, is_valid_orcid, is_valid_ror
 from aqqua_dataset.registry.models import Funding, Registry, Settings
 from aqqua_dataset.release.attribution import grants_licence
@@ -254,8 +254,8 @@ def _identifier_checks(record: Record) -> Iterator[str]:
 
 
 def _text_checks(key: str, text: str) -> Iterator[str]:
-    if EMAIL.search(text):
-        yield f"{key}: e-mail address in {text[:80]!r}"
+    for kind, _ in privacy.found_in(text):
+        yield f"{key}: {kind} in {text[:80]!r}"
     if _CONTROL.search(text):
         yield f"{key}: control character in {text[:80]!r}"
 

@@ -16,7 +16,8 @@ import pyarrow.compute as pc
 from aqqua_dataset import privacy, schema
 from aqqua_dataset.dedup.splits import TABLE as TABLE_OF_SPLITS
 from aqqua_dataset.dedup.sql import UNIT_KEY
-from aqqua_dataset.images.pack import index_path, shard_digest, shard_path
+from aqqua_dataset.images.pack import index_path, searched_digest, shard_path
+from aqqua_dataset.images.search import image_leaks
 from aqqua_dataset.images.shards import ShardWriter, member_problem, packed_offsets
 from aqqua_dataset.pipeline import core_path, quality_path
 from aqqua_dataset.sources.rows import ids_path, part_path
@@ -45,6 +46,7 @@ class ReleasePartTask:
     version: str
     rehearsal: bool
     earlier: tuple[str, ...] = ()  # sealed releases whose shards may be taken over
+    form_id: str | None = None
 
     @property
     def archive(self) -> str:
@@ -66,7 +68,7 @@ class ReleasedPart:
         shard_bytes: its size.
         untouched: whether it was taken over as it was packed, or as an earlier release has it.
         digests: path inside the release -> SHA-256, of every file written.
-        leaks: e-mail addresses found in its tables; there must be none.
+        leaks: personal data found in its tables and images; there must be none.
     """
 
     images: int
@@ -88,16 +90,17 @@ def release_part(task: ReleasePartTask) -> ReleasedPart:
         return ReleasedPart(0, 0, True, {}, ())
     untouched = bool(chosen.num_rows == index.num_rows)
     digests: dict[str, str] = {}
+    leaks: list[str] = []
     if untouched:
         task.warehouse.copy(shard_path(task.images_folder, task.shard), f"{task.release}/{task.archive}")
-        digests[task.archive] = shard_digest(task.warehouse, task.images_folder, task.shard)
+        digests[task.archive], found = searched_digest(task.warehouse, task.images_folder, task.shard)
+        leaks.extend(found)
     else:
         placed = chosen.set_column(chosen.schema.get_field_index("offset"), "offset", packed_offsets(chosen["length"]))
-        found = _taken_over(task, placed)
-        untouched = found is not None
-        digests[task.archive] = found or _copy_ranges(task, chosen)
+        earlier = _taken_over(task, placed)
+        untouched = earlier is not None
+        digests[task.archive] = earlier or _copy_ranges(task, chosen, leaks)
         chosen = placed
-    leaks: list[str] = []
     for kind, write in (("metadata", _write_images), ("verbatim", _write_verbatim)):
         digests[task.table(kind)] = write(task, chosen, leaks)
     size = task.warehouse.size(f"{task.release}/{task.archive}")
@@ -105,7 +108,10 @@ def release_part(task: ReleasePartTask) -> ReleasedPart:
 
 
 def _taken_over(task: ReleasePartTask, placed: pa.Table) -> str | None:
-    """Takes over the shard of an earlier release with just these images at these places; returns its SHA-256."""
+    """Takes over the shard of an earlier release, which was searched, if it has just these images at these places.
+
+    Returns its SHA-256.
+    """
     warehouse = task.warehouse
     wanted = placed.select([*_PLACED, "image_sha256"])
     for release in task.earlier:
@@ -126,7 +132,7 @@ def _taken_over(task: ReleasePartTask, placed: pa.Table) -> str | None:
     return None
 
 
-def _copy_ranges(task: ReleasePartTask, chosen: pa.Table) -> str:
+def _copy_ranges(task: ReleasePartTask, chosen: pa.Table, leaks: list[str]) -> str:
     """Writes a shard with only the chosen images; returns its SHA-256."""
     columns = (chosen[c].to_pylist() for c in _PLACED)
     digest = hashlib.sha256()
@@ -137,7 +143,9 @@ def _copy_ranges(task: ReleasePartTask, chosen: pa.Table) -> str:
         writer = ShardWriter(new)
         for image_id, image_format, offset, length in zip(*columns, strict=True):
             old.seek(offset)
-            writer.add(image_id, image_format, old.read(length))
+            data = old.read(length)
+            leaks.extend(f"{image_id}: {leak}" for leak in image_leaks(data))
+            writer.add(image_id, image_format, data)
         writer.finish()
     return digest.hexdigest()
 
@@ -206,13 +214,14 @@ def _verbatim(task: ReleasePartTask, part: int, chosen: pa.ChunkedArray) -> pa.T
 def _write(
     task: ReleasePartTask, kind: str, batches: Iterator[pa.RecordBatch], target: pa.Schema, leaks: list[str]
 ) -> str:
-    """Writes a table of the release, adding the e-mail addresses in it to ``leaks``; returns its SHA-256."""
+    """Writes a table of the release, adding what is personal in it to ``leaks``; returns its SHA-256."""
 
     def searched() -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            leaks.extend(privacy.table_leaks(pa.Table.from_batches([batch])))
+            leaks.extend(privacy.table_leaks(pa.Table.from_batches([batch]), kinds))
             yield batch
 
+    kinds = privacy.kinds([task.form_id] if task.form_id else [])
     digest = hashlib.sha256()
     marked = target.with_metadata((target.metadata or {}) | {b"release": task.version.encode()})
     task.warehouse.write_parquet(f"{task.release}/{task.table(kind)}", searched(), marked, digest)

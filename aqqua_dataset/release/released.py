@@ -4,7 +4,6 @@ import csv
 import datetime as dt
 import io
 import json
-import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
@@ -13,16 +12,14 @@ from typing import Any
 
 import yaml
 
-from aqqua_dataset import maintenance, privacy
+from aqqua_dataset import maintenance
 from aqqua_dataset.findings import Finding
 from aqqua_dataset.release.gate import ReleaseRefused, ReleaseRequest
 from aqqua_dataset.release.history import WITHDRAWN
+from aqqua_dataset.release.personal import release_leaks
 from aqqua_dataset.warehouse import Warehouse
 
 _XML = "{http://datacite.org/schema/kernel-4}"
-_PHONE = re.compile(r"(?:\btel:|(?<![\w.])\+)\d{1,3}[ ()/-]*\d{2,5}[ /-]\d[\d /-]{3,}\d")
-_ADDRESS = re.compile(r"(?<![\d.])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?![\d.])")
-_PRIVATE_COLUMNS = frozenset({"email", "form_id", "mailing_list", "ip", "ip_address", "phone"})
 
 
 @dataclass(frozen=True)
@@ -78,7 +75,7 @@ def read_released(
         form_ids: ids of forms, which must not stand in any file.
         executor, workers: where the files are hashed and searched.
         unsealed: what RELEASED.json is going to say, while there is none yet.
-        deep: hash the archives as well: it takes as long as reading all of the release.
+        deep: hash and search archives and tables as well: it takes as long as reading all of the release.
 
     Raises:
         ReleaseRefused: it isn't finished.
@@ -97,7 +94,7 @@ def read_released(
         attribution={r["contribution_id"]: r for r in _rows(_text(warehouse, f"{folder}/attribution.csv"))},
         people=tuple(_people(json.loads(_text(warehouse, f"{folder}/authors/author_list_snapshot.json")))),
         documents=_documents(warehouse, folder),
-        personal=tuple(_personal(warehouse, folder, form_ids)),
+        personal=tuple(release_leaks(warehouse, folder, form_ids, executor, workers, deep)),
         damaged=tuple((f.file, f.message) for f in damage),
     )  # fmt: skip
 
@@ -158,16 +155,3 @@ def _documents(warehouse: Warehouse, folder: str) -> dict[str, dict[str, Any]]:
             ],
         },
     }  # fmt: skip
-
-
-def _personal(warehouse: Warehouse, folder: str, form_ids: frozenset[str]) -> Iterator[tuple[str, str]]:
-    """What looks personal in the release's texts, and columns that should not be in any table."""
-    forms = re.compile("|".join(rf"(?<![\w-]){re.escape(f)}(?![\w-])" for f in sorted(form_ids)) or r"(?!)")
-    for path in warehouse.find(folder):
-        if path.endswith(".parquet"):
-            columns = {c.lower() for c in warehouse.parquet_columns(path)}
-            yield from ((path, f"column {c}") for c in sorted(columns & _PRIVATE_COLUMNS))
-        elif not path.endswith((".tar", "manifest-sha256.txt", "data-dictionary.md")):
-            text = _text(warehouse, path)
-            for pattern in (privacy.EMAIL, _PHONE, _ADDRESS, forms):
-                yield from ((path, found.group()) for found in pattern.finditer(text))

@@ -104,7 +104,20 @@ def _table_rows(
             return
         for chunk in chunks(names):
             rows = chunk.rows[columns].apply(lambda column: column.astype("str").str.strip())
-            yield privacy.blot_frame(rows.replace("", pd.NA).astype("str"), keep=[])
+            yield _without_personal(rows.replace("", pd.NA).astype("str"), join, path, report)
+
+
+def _without_personal(rows: pd.DataFrame, join: Join, path: str, report: Report) -> pd.DataFrame:
+    """The rows without personal text; not those whose key holds some, for without it keys may be mistaken."""
+    keys = list(dict.fromkeys(join.key))
+    before = rows[keys].copy()
+    clean = privacy.Blotter().frame(rows)
+    personal = (before.fillna("") != clean[keys].fillna("")).any(axis=1)
+    if personal.any():
+        message = "the key of a joined row holds an address, number or folder of a person; give it another id"
+        report(Finding("join_key_personal", "warning", message, file=path, key=f"source.joins.{join.id}",
+                       count=int(personal.sum())))  # fmt: skip
+    return clean[~personal]
 
 
 def joined(

@@ -1,7 +1,7 @@
 """Keeps a delivery's rows as they came: verbatim parts in the warehouse, and an id for every image.
 
 Each part holds ``ROWS_PER_PART`` rows: the locator columns (``sources.LOCATOR``) and every delivered
-column as text, personal columns dropped and e-mail addresses blotted out. Ids are given once all
+column as text, personal columns dropped and personal text blotted out. Ids are given once all
 rows are known, because ranks and repeated rows show only then; DuckDB does that out of core.
 """
 
@@ -58,15 +58,17 @@ def write_rows(
     source: Source,
     contribution: str,
     report: Report,
+    form_id: str | None = None,
 ) -> list[int]:
-    """Reads a delivery into parts and gives every image its id; returns the rows of each part."""
+    """Reads a delivery into parts and gives every image its id; returns the rows of each part.
+
+    ``form_id`` is that of the permission, which is taken out where it is named.
+    """
     report_broken_archives(delivery, report)
     counts: list[int] = []
-    dropped: set[str] = set()
+    blotter = privacy.Blotter([form_id] if form_id else [])
     for part, rows in enumerate(_parts(reader(source.format).read(delivery, source, report))):
-        personal = [c for c in rows.columns if c not in LOCATOR and privacy.is_personal(c)]
-        dropped.update(personal)
-        clean = privacy.blot_frame(rows.drop(columns=personal), keep=["aqqua_path"])
+        clean = blotter.frame(blotter.without_persons(rows, keep=LOCATOR), keep=["aqqua_path"])
         clean.insert(0, "aqqua_row", range(len(clean)))
         clean.insert(0, "aqqua_part", part)
         schema = pa.schema(
@@ -79,9 +81,9 @@ def write_rows(
             schema,
         )
         counts.append(len(clean))
-    if dropped:
+    if blotter.dropped:
         message = "columns that name persons were left out"
-        report(Finding("personal_columns_dropped", "note", message, value=", ".join(sorted(dropped))))
+        report(Finding("personal_columns_dropped", "note", message, value=", ".join(sorted(blotter.dropped))))
     if counts:
         _write_ids(warehouse, folder, counts, contribution)
         _report_orphans(warehouse, folder, len(counts), delivery, report)
