@@ -28,11 +28,7 @@ _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 #: Deflate can't pack more (a match of 258 bytes in two bits, RFC 1951).
 _DEFLATE_MOST = 1032
 
-<<<<<<< HEAD
-_EOI, _SOS, _COM = 0xD9, 0xDA, 0xFE
-=======
 EOI, SOS = 0xD9, 0xDA
->>>>>>> aef71ea88baa58a3956cc2be27f1bdae78e8b1f0
 _SOF = frozenset([*range(0xC0, 0xD0)]) - {0xC4, 0xC8, 0xCC}
 _HUFFMAN_SOF = (0xC0, 0xC1, 0xC2)
 APP_KEPT = {0xE0: b"JFIF\0", 0xE2: b"ICC_PROFILE\0", 0xEE: b"Adobe"}
@@ -170,26 +166,9 @@ def _jpeg_header(data: bytes, frame_headers: list[tuple[int, bytes]], frames: in
     return Header(width, height, channels, frames, plain, stored)
 
 
-<<<<<<< HEAD
-def _is_kept(marker: int, head: bytes) -> bool:
-    if marker in _APP:
-        return marker in _APP_KEPT and head.startswith(_APP_KEPT[marker])
-    return marker != _COM
-=======
-def strip_png(data: bytes) -> bytes:
-    """The PNG with only its picture chunks; the compressed pixels stay as they are."""
-    return scan_png(data).stored
-
-
-def strip_jpeg(data: bytes) -> bytes:
-    """The JPEG without comments, EXIF, XMP and other application data; the coded pixels stay as they are."""
-    return scan_jpeg(data).stored
-
-
 def is_kept(marker: int, head: bytes) -> bool:
     """Whether a JPEG segment that begins with these bytes belongs to the picture."""
     return marker in _PICTURE or (marker in APP_KEPT and head.startswith(APP_KEPT[marker]))
->>>>>>> aef71ea88baa58a3956cc2be27f1bdae78e8b1f0
 
 
 def unpacked_profile(content: bytes) -> bytes:
