@@ -4,15 +4,13 @@ Every tool reads a real public release of two contributions. Those that can't sh
 one that the test makes (``tests/environments.py``): mlcroissant, extruct, signposting, roc-validator, commonmeta-py.
 """
 
-import functools
 import hashlib
-import http.server
+import html
 import json
 import re
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,13 +21,14 @@ import yaml
 from described import DOI, ORCID
 from PIL import Image
 from small import INTERNAL, build
+from stores import rclone
 from third_party import BEHIND, run_with
 
 from aqqua_dataset import maintenance
 from aqqua_dataset.checksums import listed_files, write_parts
 from aqqua_dataset.pipeline import Collection
 from aqqua_dataset.release.croissant import croissant_problems
-from aqqua_dataset.release.downloading import CHECK_COMMANDS, download_commands
+from aqqua_dataset.release.downloading import download_commands
 from aqqua_dataset.warehouse import Warehouse
 
 
@@ -41,16 +40,8 @@ def copy(public: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def served(public: Path) -> Iterator[str]:
     """Address of the release on this machine, with a slash at its end."""
-    handler = functools.partial(_Quiet, directory=str(public))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-
-
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        """Says nothing."""
+    with rclone("http", public) as port:
+        yield f"http://127.0.0.1:{port}/"
 
 
 def read(folder: Path, name: str) -> Any:
@@ -301,20 +292,26 @@ def test_what_the_page_says_of_downloading_and_checking_works(served: str, publi
                               text=True, check=False)  # fmt: skip
 
     page = (public / "index.html").read_text(encoding="utf-8")
-    assert "release=https://example.org/test/v1.0.0/" in page
-    done = run(download_commands(served))
+    blocks = [html.unescape(b) for b in re.findall(r"<pre><code>(.*?)</code></pre>", page, re.DOTALL)]
+    reading, fetching, checking = (b.replace("https://example.org/test/v1.0.0/", served) for b in blocks)
+    assert served in reading
+    assert fetching == download_commands(served)
+    done = run(fetching)
     assert done.returncode == 0, done.stderr
     assert {p.relative_to(tmp_path): p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == {
         p.relative_to(public): p.read_bytes() for p in public.rglob("*") if p.is_file()
     }
-    done = run(CHECK_COMMANDS)
+    done = run(checking)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     readme = (public / "README.md").read_text(encoding="utf-8")
-    [checking] = re.findall(r"```sh\n(.*?)```", readme, re.DOTALL)
-    assert run(checking).returncode == 0
+    [of_readme] = re.findall(r"```sh\n(.*?)```", readme, re.DOTALL)
+    assert run(of_readme).returncode == 0
+    counting = f"{reading.replace('ifcb', 'zooscan')}\n    print(pixels.shape, label)"
+    done = run(f"{sys.executable} -W error -c '{counting.replace(chr(39), chr(39) + chr(92) + chr(39) * 2)}'")
+    assert (done.returncode, len(done.stdout.splitlines())) == (0, 17), done.stderr
     for path in ("README.md", "metadata/contribution=one/part-00000.parquet"):
         (tmp_path / path).write_bytes((tmp_path / path).read_bytes() + b"x")
-        assert run(CHECK_COMMANDS).returncode != 0, path
+        assert run(checking).returncode != 0, path
         shutil.copyfile(public / path, tmp_path / path)
 
 

@@ -107,8 +107,15 @@ def test_what_is_stored_says_how_version_and_concept_belong_together(server: Ser
         doi: {(r["relationType"], r["relatedIdentifier"]) for r in server.dois[doi]["relatedIdentifiers"]}
         for doi in (VERSION, CONCEPT)
     }
+    # The sealed record has the same, under the production prefix.
+    stored = sealed(settings(server.address)).record["relatedIdentifiers"]
+    assert {(r["relationType"], r["relatedIdentifier"].replace(PREFIX + "/aqqua", f"{TEST_PREFIX}/aqqua"))
+            for r in stored} == relations[VERSION]  # fmt: skip
     assert relations == {
-        VERSION: {("IsVersionOf", CONCEPT), ("IsDescribedBy", "10.1234/paper")},
+        VERSION: {
+            ("IsVersionOf", CONCEPT), ("IsDescribedBy", "10.1234/paper"),
+            ("HasMetadata", "https://example.org/test/v1.0.0/croissant.json"),
+        },
         CONCEPT: {("HasVersion", VERSION)},
     }
     assert server.dois[VERSION]["url"] == "https://example.org/test/v1.0.0/"

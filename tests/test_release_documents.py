@@ -399,6 +399,7 @@ def test_papers_sources_and_grants_of_all_credited_contributions_stand_there_onc
         ("References", "DOI", "10.1234/paper.2"),
         ("IsDerivedFrom", "DOI", "10.1234/nets"),
         ("IsDerivedFrom", "URL", "https://example.org/nets"),
+        ("HasMetadata", "URL", "https://example.org/test/v1.0.0/croissant.json"),
     }
     assert len(made["relatedIdentifiers"]) == len(related)
     assert made["fundingReferences"] == [

@@ -22,6 +22,7 @@ from aqqua_dataset.progress import ledger
 from aqqua_dataset.registry.licences import item_licence
 from aqqua_dataset.release import annotations, attribution, documents, personal
 from aqqua_dataset.release.counting import count_release, credited_images
+from aqqua_dataset.release.doi_parts import write_parts
 from aqqua_dataset.release.facts import ReleaseFacts
 from aqqua_dataset.release.gate import ReleaseRefused, ReleaseRequest, gate, withheld_reason
 from aqqua_dataset.release.history import (
@@ -134,6 +135,7 @@ def build_release(
     digests = {path: digest for part in parts.values() for path, digest in part.digests.items()}
     lists = seal_data(warehouse, folder, facts, digests, executor, workers)
     _require(documents.write_documents(collection, folder, facts, shown, snapshot, texts, lists))
+    _require(write_parts(warehouse, folder, collection.registry, facts, tables))
     _require(_leak_findings(_search(warehouse, folder)))
 
     def approve(unsealed: dict[str, Any]) -> None:

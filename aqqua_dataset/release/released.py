@@ -126,6 +126,12 @@ def _people(snapshot: dict[str, Any]) -> Iterator[tuple[str, str, tuple[str, ...
             yield author["person"]["id"], role, tuple(author["contributions"])
 
 
+def _date(dates: list[dict[str, str]]) -> str | None:
+    """The day of this version: that of the update, or of the issue where there was no earlier version."""
+    days = {d["dateType"]: d["date"] for d in dates}
+    return days.get("Updated", days.get("Issued"))
+
+
 def _documents(warehouse: Warehouse, folder: str) -> dict[str, dict[str, Any]]:
     record = json.loads(_text(warehouse, f"{folder}/datacite.json"))
     root = ET.fromstring(_text(warehouse, f"{folder}/datacite.xml"))
@@ -136,7 +142,7 @@ def _documents(warehouse: Warehouse, folder: str) -> dict[str, dict[str, Any]]:
             "title": record["titles"][0]["title"], "version": record["version"], "doi": record.get("doi"),
             "licence": next((r["rightsIdentifier"] for r in record.get("rightsList", [])), None),
             "names": [c["name"] for c in record["creators"]], "images": sizes[0] if sizes else None,
-            "date": next((d["date"] for d in record["dates"] if d["dateType"] == "Issued"), None),
+            "date": _date(record["dates"]),
         },
         "datacite.xml": {
             "title": root.findtext(f".//{_XML}title"), "version": root.findtext(f"{_XML}version"),
