@@ -46,6 +46,10 @@ _OVERLAP = 400
 _VERSIONS = re.compile(r"version|software|firmware|driver|release", re.IGNORECASE)
 
 
+# Without one of these no pattern of ``KINDS`` matches; most texts are names and words.
+_HINT = re.compile(r"[@\uff20\ufe6b&%=+(\[{<\\/:\d]|\sat\s", re.IGNORECASE)
+
+
 class Kind(NamedTuple):
     """One kind of personal text.
 
@@ -119,6 +123,8 @@ def _personal_columns() -> re.Pattern[str]:
 
 def found_in(text: str, of: tuple[Kind, ...] = KINDS) -> Iterator[tuple[str, str]]:
     """Kind and wording of everything personal in a text."""
+    if of is KINDS and not _HINT.search(text):
+        return
     for kind in of:
         for match in kind.pattern.finditer(text):
             if not match.groupdict().get("spared"):
@@ -139,6 +145,8 @@ class Blotter:
 
     def blot(self, text: str) -> str:
         """The text with a mark in the place of everything personal."""
+        if self._kinds is KINDS and not _HINT.search(text):
+            return text
         for kind in self._kinds:
             text = kind.pattern.sub(functools.partial(self._mark, kind.name), text)
         return text

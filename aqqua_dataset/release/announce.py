@@ -1,12 +1,20 @@
+<<<<<<< HEAD
 """Announces a sealed release: the dataset's page shows it, and ``latest.json`` of its view names it. Nothing is copied.
+=======
+"""Announces a sealed release: ``latest.json`` of its view then names it, as does the page of all versions.
+>>>>>>> c67905a0f21a57c31619f1b5c20470941a47a816
 
-The file is written last and in one step; whoever reads it finds a whole release behind it. Releasing and announcing
-are two steps, because people sign off what was built in between.
+Nothing is copied. latest.json is written in one step; whoever reads it finds a whole release behind it. Releasing and
+announcing are two steps, because people sign off what was built in between.
 """
 
 from aqqua_dataset.findings import Finding, Refused
 from aqqua_dataset.registry.models import Registry
+<<<<<<< HEAD
 from aqqua_dataset.release.concept import concept_page
+=======
+from aqqua_dataset.release.concept import write_concept_page
+>>>>>>> c67905a0f21a57c31619f1b5c20470941a47a816
 from aqqua_dataset.release.facts import View
 from aqqua_dataset.release.history import number, previous_releases
 from aqqua_dataset.warehouse import Warehouse
@@ -63,6 +71,7 @@ def announce(
     if before != said:
         _write_page(registry, warehouse, view, folder, sealed["version"])
         warehouse.commit_json(path, said)
+    write_concept_page(registry, warehouse, view)
     return said
 
 
