@@ -51,7 +51,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         home = Path(name)
         made = timed("packed", lambda: packed(home, options.contributions, options.images))
-        gone = f"haul-{options.contributions // 2 - 1:05}"  # its last picture is also in the next one
+        gone = f"haul-{options.contributions // 20 * 10 - 1:05}"  # its last picture is also in the next one
         first = released(made, "1.0.0", lambda: build(made, PUBLIC))
         after = changed(made, withdrawn(made.registry.contributions[gone]))
         second = released(after, "1.1.0", lambda: build(after, MINOR, LATER))
@@ -84,7 +84,8 @@ def packed(home: Path, contributions: int, images: int) -> Collection:
 
 def picture(rng: np.random.Generator) -> bytes:
     """A drawn organism with noise, about 10 kB as PNG."""
-    pixels = organism(rng, 120, 110).astype(np.int16) + rng.normal(0, 6, (120, 110)).astype(np.int16)
+    pixels = organism(rng, 120, 110).astype(np.int16)
+    pixels += rng.normal(0, 6, pixels.shape).astype(np.int16)
     stream = io.BytesIO()
     Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(stream, "PNG")
     return stream.getvalue()
@@ -107,7 +108,7 @@ def released(made: Collection, what: str, step: Callable[[], Release]) -> Releas
     size = sum(p.stat().st_size for p in files)
     print(
         f"  {release.facts.image_count:,} images; {len(files):,} files of {size:,} bytes, of these "
-        f"{release.facts.image_bytes:,} in shards; written {written:,}; shards written again: {release.shards_rewritten}",
+        f"{release.facts.image_bytes:,} in shards; written {written:,}; rewritten shards: {release.shards_rewritten}",
         flush=True,
     )
     return release
