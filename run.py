@@ -46,7 +46,8 @@ def test(arguments: list[str]) -> None:
     run(BIN / "python", "-m", "ruff", "check", ".")
     run(BIN / "python", "-m", "ruff", "format", "--check", ".")
     run(BIN / "python", "-m", "mypy")
-    run(BIN / "python", "-m", "pytest", *arguments)
+    # A file's tests stay on one core: they share what they build.
+    run(BIN / "python", "-m", "pytest", "-n", "logical", "--dist", "loadfile", *arguments)
 
 
 if __name__ == "__main__":

@@ -48,8 +48,8 @@ def _add_basis(parser: argparse.ArgumentParser) -> None:
 def _suggestions(options: argparse.Namespace, config: Config) -> int:
     from aqqua_dataset.registry.credit import PersonDecision
     from aqqua_dataset.registry.load import load_contacts, load_registry
+    from aqqua_dataset.registry.people_decisions import DECISIONS
     from aqqua_dataset.registry.same_people import same_people, standing_for
-    from aqqua_dataset.registry.tables import DECISIONS
     from aqqua_dataset.release.author_tables import csv_text
     from aqqua_dataset.workflow import RegistryBroken
 

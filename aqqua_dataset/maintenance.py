@@ -9,7 +9,7 @@ import datetime as dt
 import functools
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Executor
 from typing import Any, get_args
 
@@ -18,19 +18,16 @@ import pyarrow as pa
 from aqqua_dataset.checksums import MANIFEST, listed_files
 from aqqua_dataset.compute import SerialExecutor, map_chunks
 from aqqua_dataset.findings import Finding, worst_first
-from aqqua_dataset.images.pack import index_path, shard_path, stored_digest
+from aqqua_dataset.images.pack import shard_path, stored_digest
 from aqqua_dataset.images.shards import member_problem, shard_size
-from aqqua_dataset.pipeline import Collection, Stage, core_path, manifest, quality_path
-from aqqua_dataset.sources.rows import ids_path, part_path
+from aqqua_dataset.pipeline import Collection, Stage, manifest
+from aqqua_dataset.stage_tables import TABLES
 from aqqua_dataset.warehouse import Warehouse, is_unfinished
 
 #: Anything younger may belong to a run that still goes on: no part takes a day.
 RUNNING = dt.timedelta(hours=24)
 
 _STAGES: tuple[Stage, ...] = get_args(Stage)
-_TABLES: dict[Stage, tuple[Callable[[str, int], str], ...]] = {
-    "rows": (part_path, ids_path), "core": (core_path,), "images": (index_path,), "quality": (quality_path,),
-}  # fmt: skip
 _MOST_PER_FILE = 20  # a damaged shard would otherwise give a finding for each of its images
 
 
@@ -167,7 +164,7 @@ def _check_stage(warehouse: Warehouse, contribution: str, stage: Stage, deep: bo
         return []
     findings: list[Finding] = []
     for part, rows in enumerate(found["parts"]):
-        for place in _TABLES[stage]:
+        for place in (path for of_stage, path in TABLES.values() if of_stage == stage):
             file = place(found["folder"], part)
             table, problem = _table(warehouse, file, deep)
             if table is None:

@@ -19,8 +19,12 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
+
+if TYPE_CHECKING:
+    from aqqua_dataset.pipeline import Collection
 
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
@@ -122,7 +126,7 @@ def child(step: str, folder: Path, buckets: int, memory: str) -> dict[str, float
     return {"seconds": seconds, "cpu": cpu, "peak": after.ru_maxrss}
 
 
-def bench_collection(folder: Path):  # type: ignore[no-untyped-def]
+def bench_collection(folder: Path) -> "Collection":
     """A collection with the contributions that ``make`` made."""
     from builders import collection, contribution
 

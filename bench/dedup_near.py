@@ -17,6 +17,7 @@ import statistics
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,7 @@ from aqqua_dataset.dedup import near
 from aqqua_dataset.images import content
 from aqqua_dataset.images.decode import BadImage, decode
 from aqqua_dataset.images.fingerprint import near_hashes, thumbnail
+from aqqua_dataset.images.normalise import without_frame
 from aqqua_dataset.pipeline import Collection
 
 DISTANCES = (8, 16, 24, 31, 40)
@@ -176,7 +178,7 @@ def save(folder: str, ids: list[str], packed: npt.NDArray[np.uint8], number: int
         pq.write_table(pa.table(values), Path(folder) / name, compression="zstd")
 
 
-def dependent(folder: Path, rng: np.random.Generator):  # type: ignore[no-untyped-def]
+def dependent(folder: Path, rng: np.random.Generator) -> Callable[[int], Bits]:
     """Draws bits with the shares and correlations of the fingerprints of real images."""
     thumbnails = []
     for path in sorted(folder.rglob("*")):
@@ -185,7 +187,7 @@ def dependent(folder: Path, rng: np.random.Generator):  # type: ignore[no-untype
                 image = decode(path.read_bytes(), small_enough)
             except BadImage:
                 continue
-            thumbnails.append(thumbnail(content.greys(image.pixels, image.grey)))
+            thumbnails.append(thumbnail(without_frame(content.greys(image.pixels, image.grey).pixels)))
     hashes = sorted(set(near_hashes(thumbnails)))
     print(f"{len(hashes)} distinct fingerprints of real images")
     bits = np.unpackbits(np.frombuffer(bytes.fromhex("".join(hashes)), np.uint8).reshape(-1, 32), axis=1)

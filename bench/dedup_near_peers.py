@@ -7,6 +7,7 @@ distance. imagededup knows 64 bits only: it gets the lowest frequencies, 8 bits 
 """
 
 import argparse
+import functools
 import os
 import sys
 import time
@@ -35,7 +36,7 @@ def main() -> None:
     several.nflip = 1
     graph = faiss.IndexBinaryHNSW(256, 16)
     for name, index, taken in (("flat", flat, 100), ("multi-hash 16 x 16, 1 flip", several, QUERIES)):
-        report(name, index, rows, lambda i=index, n=taken: within(i, queries[:n]))  # type: ignore[misc]
+        report(name, index, rows, functools.partial(within, index, queries[:taken]))
     report("HNSW 16", graph, rows[:100_000], lambda: nearest(graph, queries))
     deduplicate(rows[:20_000])
     sys.stdout.flush()

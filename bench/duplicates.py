@@ -27,7 +27,7 @@ from known_duplicates import KEPT, REDRAWN, real_vignettes
 from aqqua_dataset.dedup.verify import compare_cutouts, prepare
 from aqqua_dataset.images import content, fingerprint
 from aqqua_dataset.images.decode import Pixels
-from aqqua_dataset.images.normalise import normal_hash
+from aqqua_dataset.images.normalise import normal_hash, without_frame
 
 #: Different bits of 256 up to which a near hash proposes a pair, in the table.
 BITS = (31, 64)
@@ -53,7 +53,7 @@ def pixel_hash(pixels: Pixels) -> str:
 
 
 def near_bits(pictures: Sequence[Pixels]) -> npt.NDArray[np.uint8]:
-    hashes = fingerprint.near_hashes([fingerprint.thumbnail(content.greys(p)) for p in pictures])
+    hashes = fingerprint.near_hashes([fingerprint.thumbnail(without_frame(content.greys(p).pixels)) for p in pictures])
     return np.frombuffer(bytes.fromhex("".join(hashes)), np.uint8).reshape(-1, 32)
 
 

@@ -137,8 +137,8 @@ def report(ways: dict[str, tuple[int, Callable[[], object]]], rounds: int, folde
             start = clock()
             done = run()
             seconds = clock() - start
-            if name in PEERS:
-                told = json.loads(done.stdout.splitlines()[-1])  # type: ignore[attr-defined]
+            if isinstance(done, subprocess.CompletedProcess) and done.stdout:
+                told = json.loads(done.stdout.splitlines()[-1])
                 seconds = told["seconds"]
                 taken.setdefault(f"{name} running", []).append(seconds - told["starting"])
             taken[name].append(seconds)

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+from builders import GIVEN
 
 from aqqua_dataset import schema
+from aqqua_dataset.dedup.exact import TABLE
 from aqqua_dataset.images.pack import index_path, rejected_path
 from aqqua_dataset.pipeline import Collection, core_path, quality_path
+from aqqua_dataset.registry.decisions import DuplicateDecision
 
 NOON = dt.datetime(2020, 6, 1, 12, tzinfo=dt.UTC)
 _DEFAULTS: dict[str, Any] = {
@@ -102,3 +105,14 @@ def _table(name: str, rows: list[dict[str, Any]]) -> pa.Table:
     empty = {c: _DEFAULTS[schema.fields()[c].type] if c in spec.required else None for c in spec.columns}
     filled = [empty | {c: v for c, v in row.items() if c in types} for row in rows]
     return pa.Table.from_pylist(filled, pa.schema(list(types.items())))
+
+
+def decide(one: str, other: str, decision: str) -> DuplicateDecision:
+    first, second = sorted((one, other))
+    values = {"image_id": first, "other_image_id": second, "decision": decision, "by": "owner-one", "date": GIVEN}
+    return DuplicateDecision.model_validate(values | {"why": "looked at both"})
+
+
+def rows_of(made: Collection) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = made.warehouse.read_parquet(TABLE).to_pylist()
+    return found

@@ -231,7 +231,8 @@ def test_slurm_with_a_cancelled_job_gives_the_same_release(
             running = subprocess.run(
                 ["squeue", "-h", "-t", "R", "-o", "%i"], capture_output=True, text=True, check=True
             )
-            if len(running.stdout.split()) == 2 and any(shards.rglob("shard-*.tar")):
+            # Whichever runs: where the machine is busy, the second worker joins after half of the work is done.
+            if running.stdout.split() and any(shards.rglob("shard-*.tar")):
                 cancelled.append(running.stdout.split()[0])
                 subprocess.run(["scancel", cancelled[0]], check=True)
                 return

@@ -25,6 +25,7 @@ from aqqua_dataset.demo.draw import Pixels, encode, organism
 from aqqua_dataset.pipeline import Collection, run_contribution
 from aqqua_dataset.registry.decisions import load_decisions
 from aqqua_dataset.registry.models import Attribution, Declared, Source
+from aqqua_dataset.stage_tables import table_paths
 
 DECLARED = Declared(instrument="ISIIS", time_zone="UTC")
 HOSTILE = '<script>alert("x")</script> <img src=https://example.org/x.png onerror=y> & one@example.org'
@@ -94,8 +95,8 @@ def compare(made: Collection, workers: str = "serial") -> dict[str, int]:
 
 def ids(made: Collection, name: str) -> dict[str, str]:
     """Image id by file name."""
-    core, _ = near.sides(made, name)
-    rows = [r for path in core for r in made.warehouse.read_parquet(path).to_pylist()]
+    paths = table_paths(made.warehouse, name, "core")
+    rows = [r for path in paths for r in made.warehouse.read_parquet(path).to_pylist()]
     return {r["source_image_file"].rsplit("/", 1)[-1]: r["image_id"] for r in rows}
 
 
@@ -291,7 +292,7 @@ def test_the_list_to_decide_in_is_one_the_registry_reads(made: Collection, tmp_p
     target = tmp_path / "registry" / "duplicates.csv"
     target.write_text(text(made, page.DECISIONS_CSV))
     decisions, [note] = load_decisions(tmp_path / "registry", {"owner-one"})
-    assert (decisions, note.rule, note.count) == ((), "duplicates_undecided", len(listed))
+    assert (decisions, note.rule, note.count) == ((), "table_rows_open", len(listed))
     listed[0] |= {"decision": "same", "by": "owner-one", "date": "2026-01-01", "why": "the same antenna"}
     with target.open("w", newline="") as stream:
         writer = csv.DictWriter(stream, list(listed[0]))

@@ -17,11 +17,13 @@ pictures = hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, min_sid
 def test_sums_and_background(pixels: np.ndarray) -> None:
     border = np.concatenate((pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]))
     wide = pixels.astype(object)
-    assert kernels.sums(pixels) == (wide.sum(), (wide * wide).sum(), np.sort(border)[border.size // 2])
+    assert kernels.sums(pixels) == (wide.sum(), (wide * wide).sum())
+    ordered = np.sort(border)
+    assert kernels.edge_medians(pixels) == (ordered[border.size // 2 - 1], ordered[border.size // 2])
 
 
 def test_sums_of_a_large_white_picture_do_not_overflow() -> None:
-    assert kernels.sums(np.full((3_000, 5_000), 255, np.uint8))[:2] == (15_000_000 * 255, 15_000_000 * 65_025)
+    assert kernels.sums(np.full((3_000, 5_000), 255, np.uint8)) == (15_000_000 * 255, 15_000_000 * 65_025)
 
 
 @given(pictures, st.integers(0, 255), st.integers(1, 255))

@@ -362,7 +362,7 @@ def test_answers_are_read(tmp_path: Path) -> None:
         (",x,taxon,A,5,owner-one,1.9.2026,w", (2, "reviewed_on", "1.9.2026")),
         (",,taxon,A,5,owner-one,2026-09-01,w", (2, "label_verbatim", "")),
         (",x,taxon,A,5,owner-one,2026-09-01,", (2, "why", "")),
-        (",x,taxon,A,5,owner-one,2026-09-01,ask a.b@example.org", (2, "why", "ask a.b@example.org")),
+        (",x,taxon,A,5,owner-one,2026-09-01,ask a.b@example.org", (2, "why", "ask [e-mail]")),
         (",x,taxon,A,5", (2, "", "")),
     ],
 )
@@ -381,7 +381,7 @@ def test_a_label_has_one_answer(tmp_path: Path) -> None:
 def test_other_columns_are_refused(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("label,taxon\nx,y\n")
     found, [finding] = load_answers(tmp_path, {})
-    assert (found, finding.rule, finding.line, finding.value) == ((), "labels_columns", 1, "label,taxon")
+    assert (found, finding.rule, finding.line, finding.value) == ((), "table_columns", 1, "label,taxon")
 
 
 def test_an_answer_wins_and_settles_the_label() -> None:

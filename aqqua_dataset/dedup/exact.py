@@ -22,11 +22,11 @@ from aqqua_dataset import schema
 from aqqua_dataset.compute import SerialExecutor, map_chunks
 from aqqua_dataset.dedup import fingerprints, groups, links
 from aqqua_dataset.findings import Finding
-from aqqua_dataset.images.pack import index_path
-from aqqua_dataset.pipeline import Collection, core_path, manifest, quality_path
+from aqqua_dataset.pipeline import Collection
 from aqqua_dataset.registry.decisions import DECISIONS
 from aqqua_dataset.registry.licences import item_licence
 from aqqua_dataset.registry.models import Contribution, Registry
+from aqqua_dataset.stage_tables import table_paths
 
 TABLE = "dedup/duplicates.parquet"
 UNIT_LINKS = "dedup/unit_links.parquet"
@@ -57,15 +57,10 @@ def usable_images(collection: Collection, contributions: Sequence[str]) -> Table
     """The tables of the contributions that have all three."""
     found = Tables([], [], [])
     for contribution in contributions:
-        core = manifest(collection.warehouse, contribution, "core")
-        quality = manifest(collection.warehouse, contribution, "quality")
-        images = manifest(collection.warehouse, contribution, "images")
-        if core is None or quality is None or images is None:
-            continue
-        url = collection.warehouse.url
-        found.core.extend(url(core_path(core["folder"], part)) for part in range(len(core["parts"])))
-        found.quality.extend(url(quality_path(quality["folder"], part)) for part in range(len(quality["parts"])))
-        found.shards.extend(url(index_path(images["folder"], shard)) for shard in range(len(images["parts"])))
+        paths = [table_paths(collection.warehouse, contribution, kind) for kind in ("core", "quality", "shards")]
+        if all(paths):
+            for urls, of_this in zip(found, paths, strict=True):
+                urls.extend(map(collection.warehouse.url, of_this))
     return found
 
 

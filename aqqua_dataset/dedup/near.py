@@ -24,6 +24,7 @@ from aqqua_dataset.dedup import hamming
 from aqqua_dataset.dedup.hamming import PARTITIONS, SLICES, Rows, Words
 from aqqua_dataset.findings import Finding
 from aqqua_dataset.pipeline import Collection, manifest
+from aqqua_dataset.stage_tables import table_paths
 from aqqua_dataset.warehouse import Warehouse
 
 FOLDER = "dedup/near"
@@ -87,17 +88,6 @@ class Searched(NamedTuple):
 
     common: int
     crowded: int
-
-
-def sides(collection: Collection, contribution: str) -> tuple[list[str], list[str]]:
-    """Warehouse paths of a contribution's core parts and shard indexes; empty where a stage hasn't run."""
-    found: list[list[str]] = []
-    for stage, start in (("core", "core-"), ("images", "shard-")):
-        made = manifest(collection.warehouse, contribution, "core" if stage == "core" else "images")
-        names = [] if made is None else collection.warehouse.names(made["folder"])
-        folder = "" if made is None else made["folder"]
-        found.append([f"{folder}/{n}" for n in names if n.startswith(start) and n.endswith(".parquet")])
-    return found[0], found[1]
 
 
 def keys(collection: Collection) -> dict[str, str]:
@@ -189,10 +179,8 @@ def _prepare_all(
         if done is not None:
             made[name] = Prepared(tuple(done["groups"]), done["common"], done["crowded"])
         else:
-            core, index = sides(collection, name)
-            tasks.append(
-                PrepareTask(collection.warehouse, name, tuple(core), tuple(index), _folder(name, key), distance)
-            )
+            core, index = (tuple(table_paths(collection.warehouse, name, kind)) for kind in ("core", "shards"))
+            tasks.append(PrepareTask(collection.warehouse, name, core, index, _folder(name, key), distance))
     for task, result in map_chunks(prepare, tasks, executor, workers):
         made[task.contribution] = result
     return {name: made[name] for name in now}

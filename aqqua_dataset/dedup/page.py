@@ -15,6 +15,7 @@ from aqqua_dataset.report.credit import credit
 from aqqua_dataset.report.facts import Thumbnail
 from aqqua_dataset.report.html import page
 from aqqua_dataset.report.thumbnails import small
+from aqqua_dataset.stage_tables import table_paths
 
 PAGE = "site/duplicates.html"
 PAIRS_CSV = "site/duplicate-pairs.csv"
@@ -146,8 +147,11 @@ def _pictures(
     """A small picture of each image of some pairs."""
     warehouse = collection.warehouse
     ids = sorted({str(row[name]) for row in rows for name in ("image_id", "other_image_id")})
-    sides = [near.sides(collection, name) for name in sorted({str(row[c]) for row in rows for c in _OWNERS})]
-    core, index = ([warehouse.url(path) for side in sides for path in side[n]] for n in (0, 1))
+    owners = sorted({str(row[c]) for row in rows for c in _OWNERS})
+    core, index = (
+        [warehouse.url(path) for name in owners for path in table_paths(warehouse, name, kind)]
+        for kind in ("core", "shards")
+    )
     if not ids:
         return {}
     found = connection.sql(

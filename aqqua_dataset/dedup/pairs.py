@@ -29,6 +29,7 @@ from aqqua_dataset.dedup.verify import Cutout, compare_cutouts, prepare
 from aqqua_dataset.images.decode import BadImage, decode, library_versions
 from aqqua_dataset.pipeline import Collection
 from aqqua_dataset.registry.decisions import DuplicateDecision
+from aqqua_dataset.stage_tables import table_paths
 from aqqua_dataset.warehouse import Warehouse
 
 TABLE, GROUPS = PAIRS, NEAR_GROUPS
@@ -117,8 +118,10 @@ def _propose(connection: duckdb.DuckDBPyConnection, collection: Collection) -> N
     compared with the first one, not all with all.
     """
     warehouse = collection.warehouse
-    live = [near.sides(collection, name) for name in near.keys(collection)]
-    core, index = ([warehouse.url(path) for side in live for path in side[n]] for n in (0, 1))
+    core, index = (
+        [warehouse.url(path) for name in near.keys(collection) for path in table_paths(warehouse, name, kind)]
+        for kind in ("core", "shards")
+    )
     for name, urls in (("core", core), ("shard_index", index)):
         if urls:
             connection.execute(f"create temp view {name} as from read_parquet({urls!r})")

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from aqqua_dataset.images import normalise
 from aqqua_dataset.images.decode import Pixels
+from aqqua_dataset.images.kernels import edge_medians
 
 Verdict = Literal["same", "unsure", "different"]
 _Image = npt.NDArray[np.float32]
@@ -81,14 +82,12 @@ def compare_pairs(pairs: Iterable[tuple[Pixels, Pixels]]) -> Iterator[Comparison
 
 def prepare(pixels: Pixels) -> Cutout | None:
     """The object of a picture; None where nothing stands out or too little is left of it."""
-    grey = normalise.grey8(pixels)
-    top, bottom, left, right = normalise.frame(grey)
-    seen = grey[top:bottom, left:right]
+    seen = normalise.without_frame(normalise.grey8(pixels))
     if min(seen.shape) < _LEAST:
         return None
-    lower, upper = normalise.edge_medians(seen)
+    lower, upper = edge_medians(seen)
     dark = lower - int(seen.min()) >= int(seen.max()) - upper
-    away = cv2.subtract(float(lower), seen) if dark else cv2.subtract(seen, float(upper))  # type: ignore[call-overload]
+    away = lower - np.minimum(seen, lower) if dark else np.maximum(seen, upper) - upper
     # Smoothed, so that specks don't count as the object's edge.
     smooth = cv2.blur(away, (3, 3))
     found = []
@@ -156,7 +155,7 @@ def _aligned(one: _Image, other: _Image) -> _Image:
     """The other moved, stretched and turned by a little to fit; as it was where that leads nowhere."""
     warp = np.eye(2, 3, dtype=np.float32)
     try:
-        cv2.findTransformECC(one, other, warp, cv2.MOTION_AFFINE, _STEPS, None, 3)  # type: ignore[call-overload]
+        cv2.findTransformECC(one, other, warp, cv2.MOTION_AFFINE, _STEPS, np.ones(one.shape, np.uint8), 3)
     except cv2.error:  # no convergence
         return other
     moved = cv2.warpAffine(

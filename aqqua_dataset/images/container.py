@@ -166,16 +166,6 @@ def _jpeg_header(data: bytes, frame_headers: list[tuple[int, bytes]], frames: in
     return Header(width, height, channels, frames, plain, stored)
 
 
-def strip_png(data: bytes) -> bytes:
-    """The PNG with only its picture chunks; the compressed pixels stay as they are."""
-    return scan_png(data).stored
-
-
-def strip_jpeg(data: bytes) -> bytes:
-    """The JPEG without comments, EXIF, XMP and other application data; the coded pixels stay as they are."""
-    return scan_jpeg(data).stored
-
-
 def is_kept(marker: int, head: bytes) -> bool:
     """Whether a JPEG segment that begins with these bytes belongs to the picture."""
     return marker in _PICTURE or (marker in APP_KEPT and head.startswith(APP_KEPT[marker]))

@@ -41,12 +41,12 @@ def greys(pixels: npt.NDArray[Any], grey: npt.NDArray[np.uint8] | None = None) -
     values = _as_grey(pixels) if grey is None else grey
     if values.dtype == np.uint8:
         shown, scale = values, 1.0
-        total, squares, background = kernels.sums(shown)
+        total, squares = kernels.sums(shown)
     else:
         scale = 255 / ((1 << max(1, int(values.max()).bit_length())) - 1)
         total, squares = int(values.sum()), int(np.square(values, dtype=np.uint64).sum())
         shown = cast("npt.NDArray[np.uint8]", cv2.convertScaleAbs(values, alpha=scale))
-        background = kernels.sums(shown)[2]
+    background = kernels.edge_medians(shown)[1]
     # The variance is exact before its root is taken; rounded to what is the same on every processor.
     mean, std = total / values.size, math.sqrt(values.size * squares - total * total) / values.size
     brightness = round(mean * scale, 4)

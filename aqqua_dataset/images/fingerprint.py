@@ -1,9 +1,9 @@
 """Fingerprints for near duplicates: 256 bits that survive re-encoding, scaling, padding, inversion and contrast.
 
 A hash only proposes, pixels decide (docs/duplicates.md). Step by step: a burned-in footer and margins of one level go
-(``normalise.frame``); halved by means of 2 x 2 pixels while the longer side is at least 256; the absolute difference
-from the background (median of the outermost pixels), so that both polarities are one; the smallest rectangle that
-holds every pixel that differs by at least ``TRIM``; halved again while its longer side is at least 64, then scaled
+(``normalise.without_frame``); halved by means of 2 x 2 pixels while the longer side is at least 256; the absolute
+difference from the background (median of the outermost pixels), so that both polarities are one; the smallest rectangle
+that holds every pixel that differs by at least ``TRIM``; halved again while its longer side is at least 64, then scaled
 (bilinear) to a longer side of 32 and put in the middle of a square of 32 x 32 zeros; its cosine transform (DCT-II), of
 which the 16 x 16 lowest frequencies count; each bit is whether a coefficient lies above their median, row by row, as
 64 hex digits. Every step is done in integers, so that the hash is the same on every processor: the cosines are rounded
@@ -15,8 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from aqqua_dataset.images import kernels, normalise
-from aqqua_dataset.images.content import Greys
+from aqqua_dataset.images import kernels
 
 #: Grey levels (of 255) from the background from which on a pixel belongs to the object.
 TRIM = 24
@@ -25,11 +24,13 @@ _STEP = np.arange(_KEPT)[:, None] * (2 * np.arange(_SIDE)[None, :] + 1)
 _COSINES = np.round(4096 * np.cos(np.pi * _STEP / (2 * _SIDE)))
 
 
-def thumbnail(greys: Greys) -> bytes:
-    """The object on a square of 32 x 32 pixels, background 0; 1,024 bytes for ``near_hashes``."""
-    top, bottom, left, right = normalise.frame(greys.pixels)
-    seen = np.ascontiguousarray(greys.pixels[top:bottom, left:right])
-    return kernels.thumbnail(seen, kernels.sums(seen)[2], TRIM, _SIDE, _LARGE).tobytes()
+def thumbnail(seen: kernels.Grey) -> bytes:
+    """The object on a square of 32 x 32 pixels, background 0; 1,024 bytes for ``near_hashes``.
+
+    Args:
+        seen: the picture as grey of 8 bit, after ``normalise.without_frame``.
+    """
+    return kernels.thumbnail(seen, kernels.edge_medians(seen)[1], TRIM, _SIDE, _LARGE).tobytes()
 
 
 def near_hashes(thumbnails: Sequence[bytes]) -> list[str]:

@@ -15,7 +15,7 @@ from aqqua_dataset import schema
 from aqqua_dataset.images import container, content
 from aqqua_dataset.images.decode import MAX_PIXELS, BadImage, Decoded, Pixels, decode, grey_if_equal
 from aqqua_dataset.images.fingerprint import thumbnail
-from aqqua_dataset.images.normalise import normal_hash
+from aqqua_dataset.images.normalise import framed_hash, normal_hash, without_frame
 from aqqua_dataset.quality.thresholds import threshold
 
 __all__ = ["BadImage", "PackedImage", "Pixels", "decode_sheet", "inspect_crop", "inspect_file", "inspect_raw"]
@@ -115,9 +115,11 @@ def _packed(delivered: bytes, image: Decoded) -> PackedImage:
     pixel_hash.update(pixels.data)
     delivered_sha256 = hashlib.sha256(delivered).hexdigest()
     same = image.stored is delivered or image.stored == delivered
+    seen = without_frame(greys.pixels)
+    grey = pixels if image.grey is None else image.grey
     return PackedImage(
         image.stored,
-        thumbnail(greys),
+        thumbnail(seen),
         image.kind,
         pixels.shape[1],
         pixels.shape[0],
@@ -131,7 +133,8 @@ def _packed(delivered: bytes, image: Decoded) -> PackedImage:
         delivered_sha256,
         delivered_sha256 if same else hashlib.sha256(image.stored).hexdigest(),
         pixel_hash.hexdigest(),
-        normal_hash(pixels if image.grey is None else image.grey),
+        # Deeper values are shown spread over 8 bit, but normalised by cutting bits off.
+        framed_hash(seen) if grey.dtype == np.uint8 else normal_hash(grey),
     )
 
 

@@ -19,9 +19,9 @@ _PICTURE, _NEW = "Array(uint8, 2, 'C', True)", "Array(uint8, 2, 'C')"
 _RUN = 32_768
 
 
-@numba.njit(f"UniTuple(int64, 3)({_PICTURE})", cache=True, nogil=True)
-def sums(pixels: Grey) -> tuple[int, int, int]:
-    """Sum of the values, sum of their squares, and the background: the median of the outermost pixels."""
+@numba.njit(f"UniTuple(int64, 2)({_PICTURE})", cache=True, nogil=True)
+def sums(pixels: Grey) -> tuple[int, int]:
+    """Sum of the values and sum of their squares."""
     flat = pixels.reshape(-1)
     total = squares = 0
     for start in range(0, flat.size, _RUN):
@@ -32,6 +32,12 @@ def sums(pixels: Grey) -> tuple[int, int, int]:
             square = np.uint32(square + np.uint32(value) * np.uint32(value))
         total += int(part)
         squares += int(square)
+    return total, squares
+
+
+@numba.njit(f"UniTuple(int64, 2)({_PICTURE})", cache=True, nogil=True)
+def edge_medians(pixels: Grey) -> tuple[int, int]:
+    """Lower and upper median of the outermost pixels; inversion exchanges them."""
     height, width = pixels.shape
     counts = np.zeros(256, np.int64)
     for x in range(width):
@@ -40,11 +46,14 @@ def sums(pixels: Grey) -> tuple[int, int, int]:
     for y in range(height):
         counts[pixels[y, 0]] += 1
         counts[pixels[y, width - 1]] += 1
-    seen, background = 0, -1
-    while seen <= width + height:
-        background += 1
-        seen += counts[background]
-    return total, squares, background
+    seen = lower = upper = 0
+    for level in range(256):
+        if seen < width + height:
+            lower = level
+        if seen <= width + height:
+            upper = level
+        seen += counts[level]
+    return lower, upper
 
 
 @numba.njit(["boolean(Array(uint8, 2, 'A', True))", "boolean(Array(uint16, 2, 'A', True))"], cache=True, nogil=True)

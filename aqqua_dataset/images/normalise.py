@@ -19,8 +19,7 @@ import numpy.typing as npt
 import xxhash
 
 from aqqua_dataset.images.decode import Pixels
-
-Grey = npt.NDArray[np.uint8]
+from aqqua_dataset.images.kernels import Grey, edge_medians
 
 #: Below these a picture doesn't tell organisms apart: sides of the object (px), its distinct levels, and its pixels
 #: that have neither the first nor the last level.
@@ -44,8 +43,13 @@ def normal_hash(pixels: Pixels) -> str | None:
     Args:
         pixels: decoded pixels, uint8 or uint16; rows, columns and, for colour, channels (RGB, RGBA or grey and alpha).
     """
-    normal = normalised(pixels)
-    if normal is None:
+    return framed_hash(without_frame(grey8(pixels)))
+
+
+def framed_hash(seen: Grey) -> str | None:
+    """``normal_hash`` of a grey picture of 8 bit that ``without_frame`` has been through."""
+    normal = _normalised(seen)
+    if normal.size == 0:
         return None
     found = xxhash.xxh3_128(b"%d %d " % normal.shape)
     found.update(normal.data)
@@ -54,7 +58,7 @@ def normal_hash(pixels: Pixels) -> str | None:
 
 def normalised(pixels: Pixels) -> Grey | None:
     """The normalised picture: numbers of levels from the object's side on; None where too little is left."""
-    normal = _normalised(grey8(pixels))
+    normal = _normalised(without_frame(grey8(pixels)))
     return normal if normal.size else None
 
 
@@ -77,13 +81,11 @@ def grey8(pixels: npt.NDArray[Any]) -> Grey:
 
 
 @numba.njit(cache=True, nogil=True)
-def _normalised(pixels: Grey) -> Grey:
-    """The normalised picture of a grey one; empty where too little is left."""
+def _normalised(seen: Grey) -> Grey:
+    """The normalised picture of a grey one without frame; empty where too little is left."""
     nothing = np.empty((0, 0), np.uint8)
-    top, bottom, left, right = frame(pixels)
-    if bottom - top < LEAST_SIDE or right - left < LEAST_SIDE:
+    if min(seen.shape) < LEAST_SIDE:
         return nothing
-    seen = pixels[top:bottom, left:right]
     counts = level_counts(seen)
     lower, upper = edge_medians(seen)
     rising, last = object_levels(counts, lower, upper)
@@ -93,6 +95,12 @@ def _normalised(pixels: Grey) -> Grey:
     if bottom - top < LEAST_SIDE or right - left < LEAST_SIDE:
         return nothing
     return numbered(seen[top:bottom, left:right], rising)
+
+
+def without_frame(pixels: Grey) -> Grey:
+    """The picture without a burned-in footer and plain margin."""
+    top, bottom, left, right = frame(pixels)
+    return np.ascontiguousarray(pixels[top:bottom, left:right])
 
 
 @numba.njit(cache=True, nogil=True)
@@ -209,27 +217,6 @@ def level_counts(pixels: Grey) -> npt.NDArray[np.uint32]:
         for x in range(whole, row.size):
             counts[np.intp(row[x])] += one
     return counts[:256] + counts[256:512] + counts[512:768] + counts[768:]
-
-
-@numba.njit(cache=True, nogil=True)
-def edge_medians(pixels: Grey) -> tuple[int, int]:
-    """Lower and upper median of the outermost pixels; inversion exchanges them."""
-    height, width = pixels.shape
-    counts = np.zeros(256, np.int64)
-    for x in range(width):
-        counts[pixels[0, x]] += 1
-        counts[pixels[height - 1, x]] += 1
-    for y in range(height):
-        counts[pixels[y, 0]] += 1
-        counts[pixels[y, width - 1]] += 1
-    seen = lower = upper = 0
-    for level in range(256):
-        if seen < width + height:
-            lower = level
-        if seen <= width + height:
-            upper = level
-        seen += counts[level]
-    return lower, upper
 
 
 @numba.njit(cache=True, nogil=True)

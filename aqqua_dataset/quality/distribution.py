@@ -4,8 +4,9 @@ import pyarrow as pa
 
 from aqqua_dataset import schema
 from aqqua_dataset.dedup import exact
-from aqqua_dataset.pipeline import Collection, core_path, manifest
+from aqqua_dataset.pipeline import Collection
 from aqqua_dataset.release.gate import ReleaseRequest, withheld_reason
+from aqqua_dataset.stage_tables import table_paths
 
 TABLE = "derived/distribution.parquet"
 PERMISSION = "global-distribution"
@@ -47,10 +48,7 @@ def write_distribution(collection: Collection, request: ReleaseRequest) -> int:
         c.id for c in collection.registry.contributions.values()
         if PERMISSION in {p.id for p in c.permissions} and withheld_reason(collection.registry, c, request) is None
     ]  # fmt: skip
-    parts = []
-    for contribution in sorted(ids):
-        if core := manifest(collection.warehouse, contribution, "core"):
-            parts += [core_path(core["folder"], p) for p in range(len(core["parts"]))]
+    parts = [path for contribution in sorted(ids) for path in table_paths(collection.warehouse, contribution, "core")]
     target = schema.arrow("distribution")
     if not parts:
         return collection.warehouse.write_parquet(TABLE, pa.Table.from_pylist([], target), target)

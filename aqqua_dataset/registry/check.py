@@ -14,8 +14,8 @@ from aqqua_dataset.privacy import EMAIL
 from aqqua_dataset.registry.agreement import agreement_problems
 from aqqua_dataset.registry.identifiers import is_spdx_like, is_valid_doi, is_valid_orcid, is_valid_ror
 from aqqua_dataset.registry.models import AUTO, Column, Contact, Contribution, Event, Person, Registry, Source
+from aqqua_dataset.registry.people_decisions import DECISIONS
 from aqqua_dataset.registry.same_people import bare_orcid, same_people
-from aqqua_dataset.registry.tables import DECISIONS
 
 Keys = tuple[str | int, ...]
 #: File -> path of keys as text -> 1-based line; the path () is the record's first line. Also files with errors.

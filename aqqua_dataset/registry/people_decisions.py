@@ -10,8 +10,10 @@ from aqqua_dataset.registry.identifiers import is_valid_doi
 from aqqua_dataset.registry.models import Settings
 from aqqua_dataset.registry.publishing import SignOff
 from aqqua_dataset.registry.same_people import bare_orcid, standing_for
-from aqqua_dataset.registry.tables import DECISIONS, PAPERS, load_table, row_finding
+from aqqua_dataset.registry.tables import load_table, row_finding
 
+DECISIONS = "people_decisions.csv"
+PAPERS = "papers.csv"
 SIGN_OFFS = "sign_offs.csv"
 
 # Some scripts need these between letters.

@@ -11,7 +11,8 @@ import pyarrow as pa
 
 from aqqua_dataset import privacy, schema
 from aqqua_dataset.dedup import exact
-from aqqua_dataset.pipeline import Collection, core_path, manifest
+from aqqua_dataset.pipeline import Collection
+from aqqua_dataset.stage_tables import table_paths
 from aqqua_dataset.warehouse import Warehouse
 
 #: Columns that say one thing together: they are null where all of them are equal to those of the published image.
@@ -55,10 +56,10 @@ def annotation_tasks(
         ).fetchall()
     kept: dict[str, list[str]] = {}
     for contribution, other in pairs:
-        kept.setdefault(contribution, []).extend(_core_parts(warehouse, other))
+        kept.setdefault(contribution, []).extend(table_paths(warehouse, other, "core"))
     return [
         AnnotationTask(
-            warehouse, release, name, tuple(_core_parts(warehouse, name)), tuple(parts), version, left_out
+            warehouse, release, name, tuple(table_paths(warehouse, name, "core")), tuple(parts), version, left_out
         )
         for name, parts in kept.items()
     ]  # fmt: skip
@@ -113,8 +114,3 @@ def _statement() -> str:
         from copies join read_parquet($own) as own on own.image_id = copies.image_id
              join read_parquet($kept) as kept on kept.image_id = copies.kept_image_id
         order by image_id, copy_image_id"""
-
-
-def _core_parts(warehouse: Warehouse, contribution: str) -> list[str]:
-    core = manifest(warehouse, contribution, "core")
-    return [] if core is None else [core_path(core["folder"], part) for part in range(len(core["parts"]))]

@@ -15,10 +15,10 @@ import pyarrow as pa
 from aqqua_dataset import schema
 from aqqua_dataset.harmonise.rows import interpreted, to_arrow
 from aqqua_dataset.harmonise.supplement import supplement
-from aqqua_dataset.images import pack
-from aqqua_dataset.pipeline import Collection, core_path, manifest, quality_path
+from aqqua_dataset.pipeline import Collection, manifest
 from aqqua_dataset.progress.ledger import quarantine_parts
-from aqqua_dataset.sources.rows import ids_path, load_rows, part_path
+from aqqua_dataset.sources.rows import load_rows
+from aqqua_dataset.stage_tables import TABLES, table_paths
 
 #: What a refused value leaves empty, by the first words of the reason.
 _REFUSED = {
@@ -49,17 +49,7 @@ class Views:
 def open_views(collection: Collection, contribution_id: str) -> Iterator[Views]:
     """The views of one contribution; those of stages that haven't run are empty."""
     warehouse = collection.warehouse
-    stages = {stage: manifest(warehouse, contribution_id, stage) for stage in ("rows", "core", "images", "quality")}
-    paths: dict[str, list[str]] = {"rows": [], "core": [], "shards": [], "ids": [], "quality": []}
-    if (rows := stages["rows"]) is not None:
-        paths["rows"] = [part_path(rows["folder"], part) for part in range(len(rows["parts"]))]
-        paths["ids"] = [ids_path(rows["folder"], part) for part in range(len(rows["parts"]))]
-    if (core := stages["core"]) is not None:
-        paths["core"] = [core_path(core["folder"], part) for part in range(len(core["parts"]))]
-    if (quality := stages["quality"]) is not None:
-        paths["quality"] = [quality_path(quality["folder"], part) for part in range(len(quality["parts"]))]
-    if (images := stages["images"]) is not None:
-        paths["shards"] = [pack.index_path(images["folder"], part) for part in range(len(images["parts"]))]
+    paths = {kind: table_paths(warehouse, contribution_id, kind) for kind in TABLES}
     with warehouse.connect() as connection:
         connection.execute("set TimeZone = 'UTC'")
         _view(connection, "core", [warehouse.url(p) for p in paths["core"]], schema.arrow("core"))
