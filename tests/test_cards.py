@@ -22,7 +22,7 @@ from described import DOI, ORCID
 from PIL import Image
 from small import INTERNAL, build
 from stores import rclone
-from third_party import BEHIND, run_with
+from third_party import BEHIND, ROOT, run_with
 
 from aqqua_dataset import maintenance
 from aqqua_dataset.checksums import listed_files, write_parts
@@ -306,6 +306,8 @@ def test_what_the_page_says_of_downloading_and_checking_works(served: str, publi
     readme = (public / "README.md").read_text(encoding="utf-8")
     [of_readme] = re.findall(r"```sh\n(.*?)```", readme, re.DOTALL)
     assert run(of_readme).returncode == 0
+    [of_docs] = re.findall(r"```sh\n(.*?)```", (ROOT / "docs/cards.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert of_docs.strip() == checking
     counting = f"{reading.replace('ifcb', 'zooscan')}\n    print(pixels.shape, label)"
     done = run(f"{sys.executable} -W error -c '{counting.replace(chr(39), chr(39) + chr(92) + chr(39) * 2)}'")
     assert (done.returncode, len(done.stdout.splitlines())) == (0, 17), done.stderr

@@ -1,11 +1,12 @@
-"""Announces a sealed release: ``latest.json`` of its view then names it. Nothing is copied.
+"""Announces a sealed release: ``latest.json`` of its view then names it, as does the page of all versions.
 
-The file is written last and in one step; whoever reads it finds a whole release behind it. Releasing and announcing
-are two steps, because people sign off what was built in between.
+Nothing is copied. latest.json is written in one step; whoever reads it finds a whole release behind it. Releasing and
+announcing are two steps, because people sign off what was built in between.
 """
 
 from aqqua_dataset.findings import Finding, Refused
 from aqqua_dataset.registry.models import Registry
+from aqqua_dataset.release.concept import write_concept_page
 from aqqua_dataset.release.facts import View
 from aqqua_dataset.release.history import number
 from aqqua_dataset.warehouse import Warehouse
@@ -61,6 +62,7 @@ def announce(
         raise AnnounceRefused(found)
     if before != said:
         warehouse.commit_json(path, said)
+    write_concept_page(registry, warehouse, view)
     return said
 
 

@@ -7,9 +7,11 @@ from typing import Any
 from aqqua_dataset.registry.models import Registry
 from aqqua_dataset.release.escape import markup
 from aqqua_dataset.release.facts import PreviousRelease, View
+from aqqua_dataset.release.history import previous_releases, release_of
 from aqqua_dataset.release.landing import contact_links
 from aqqua_dataset.release.legal import INTERNAL
 from aqqua_dataset.release.shell import document, link
+from aqqua_dataset.warehouse import Warehouse
 
 
 def concept_page(
@@ -86,3 +88,17 @@ def _head(registry: Registry, view: View, doi: str | None, releases: Sequence[Pr
     cite_as = f'<link rel="cite-as" href="https://doi.org/{markup(doi)}">\n' if doi else ""
     linked = json.dumps(record, ensure_ascii=False).replace("<", "\\u003c")
     return f'{elements}{cite_as}<script type="application/ld+json">{linked}</script>\n'
+
+
+def concept_path(view: View) -> str:
+    """Where the page of all versions lies in the warehouse."""
+    return f"releases/{view}/index.html"
+
+
+def write_concept_page(registry: Registry, warehouse: Warehouse, view: View) -> str:
+    """Writes the page of all finished versions of a view, with the numbers of the newest; returns its path."""
+    releases = previous_releases(warehouse, view)
+    stats = warehouse.read_json(f"{release_of(view, releases[-1].version)}/stats.json") if releases else None
+    path = concept_path(view)
+    warehouse.write_bytes(path, concept_page(registry, view, releases, stats).encode())
+    return path

@@ -6,6 +6,9 @@ from aqqua_dataset.release.shell import counted, link
 from aqqua_dataset.release.snapshot import Snapshot
 from aqqua_dataset.release.thanks import acknowledged_people, grants, thanks
 
+#: A list longer than this is only linked: nobody reads it on this page, and everybody would load it.
+_MOST = 100
+
 
 def people_block(snapshot: Snapshot) -> str:
     """Core team by name, the consortium's members folded, and where they stand with their institutions."""
@@ -34,15 +37,18 @@ def credits_block(snapshot: Snapshot) -> str:
         papers.append(f"{markup(told)} {link(f'https://doi.org/{doi}', f'https://doi.org/{doi}')}")
     people = acknowledged_people(snapshot)
     return (
-        _folded("grant", funding)
-        + _folded("acknowledgement", words)
+        _folded("grant", funding, "authors/funding.csv")
+        + _folded("acknowledgement", words, "authors/acknowledgements.txt")
         + (f"<p>{markup(people)}</p>" if people else "")
-        + _folded("paper", papers, " that contributors ask to be cited")
+        + _folded("paper", papers, "authors/references.bib", " that contributors ask to be cited")
     )
 
 
-def _folded(what: str, items: list[str], which: str = "") -> str:
+def _folded(what: str, items: list[str], file: str, which: str = "") -> str:
+    """A list to be opened; of a long one only where it stands."""
     if not items:
         return ""
+    if len(items) > _MOST:
+        return f'<p><a href="{file}">{counted(len(items), what)}</a>{which}.</p>'
     listed = "".join(f"<li>{item}</li>" for item in items)
     return f"<details><summary>{counted(len(items), what)}{which}</summary><ul>{listed}</ul></details>"

@@ -126,7 +126,8 @@ def _numbers(facts: ReleaseFacts, stats: Stats) -> str:
         rows.append(("Between", f"{south:.1f} and {north:.1f} degrees north, {west:.1f} and {east:.1f} degrees east"))
     rows += [(f"Labels: {status}", f"{images:,} images") for status, images in stats.labels]
     cells = "".join(f'<tr><th scope="row">{markup(term)}</th><td>{markup(text)}</td></tr>' for term, text in rows)
-    return f'<table class="facts">{cells}</table><p class="soft">The same numbers for machines: <a href="stats.json">stats.json</a>.</p>'
+    numbers = '<p class="soft">The same numbers for machines: <a href="stats.json">stats.json</a>.</p>'
+    return f'<table class="facts">{cells}</table>{numbers}'
 
 
 def _instruments(stats: Stats) -> str:
