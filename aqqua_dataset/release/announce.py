@@ -61,8 +61,8 @@ def announce(
     if found:
         raise AnnounceRefused(found)
     if before != said:
+        write_concept_page(registry, warehouse, view, sealed["version"])
         warehouse.commit_json(path, said)
-    write_concept_page(registry, warehouse, view)
     return said
 
 

@@ -95,9 +95,13 @@ def concept_path(view: View) -> str:
     return f"releases/{view}/index.html"
 
 
-def write_concept_page(registry: Registry, warehouse: Warehouse, view: View) -> str:
-    """Writes the page of all finished versions of a view, with the numbers of the newest; returns its path."""
+def write_concept_page(registry: Registry, warehouse: Warehouse, view: View, newest: str) -> str:
+    """Writes the page of a view's versions up to ``newest``, with its numbers; returns its path.
+
+    A version that is finished but not announced yet isn't on it.
+    """
     releases = previous_releases(warehouse, view)
+    releases = releases[: [r.version for r in releases].index(newest) + 1]
     stats = warehouse.read_json(f"{release_of(view, releases[-1].version)}/stats.json") if releases else None
     path = concept_path(view)
     warehouse.write_bytes(path, concept_page(registry, view, releases, stats).encode())
