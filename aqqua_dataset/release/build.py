@@ -2,6 +2,7 @@
 
 import datetime as dt
 import logging
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
@@ -102,24 +103,24 @@ def build_release(
     left_out, shared = _write_exceptions(collection, request)
     tasks = _tasks(collection, request, folder, left_out, shared)
     parts: dict[ReleasePartTask, ReleasedPart] = {}
+    done = 0
+    images: Counter[str] = Counter()
     for task, part in map_chunks(release_part, tasks, executor, workers):
         parts[task] = part
-        progress(f"release: {len(parts)} of {len(tasks)} shards, {sum(p.images for p in parts.values()):,} images")
+        images[task.contribution] += part.images
+        done += part.images
+        progress(f"release: {len(parts)} of {len(tasks)} shards, {done:,} images")
     leaks = [f"{task.contribution}: {leak}" for task, part in parts.items() for leak in part.leaks]
     holders = sorted({t.contribution for t, p in parts.items() if p.images})
     spoken = annotations.annotation_tasks(collection, folder, request.name, holders, left_out)
     for task_of, found in map_chunks(annotations.write_annotations, spoken, executor, workers):
         leaks += [f"{task_of.contribution}: {leak}" for leak in found]
-    images = {
-        c: sum(p.images for t, p in parts.items() if t.contribution == c)
-        for c in sorted({t.contribution for t in tasks})
-    }
-    counted = ledger.count(collection, request, published=images)
+    counted = ledger.count(collection, request, published=dict(images))
     _require(ledger.imbalances(counted) + _leak_findings(leaks))
 
     tables = [f"{folder}/{t.table('metadata')}" for t, p in parts.items() if p.images]
     size = sum(p.shard_bytes for p in parts.values())
-    facts = count_release(warehouse, request, tables, {c: n for c, n in images.items() if n}, size)
+    facts = count_release(warehouse, request, tables, {c: images[c] for c in holders}, size)
     gone = withdrawn_since(collection.registry, warehouse, request.view, previous)
     facts = replace(facts, previous=previous, withdrawn=gone)
     credited = credited_images(warehouse, tables)
