@@ -46,7 +46,8 @@ _OVERLAP = 400
 _VERSIONS = re.compile(r"version|software|firmware|driver|release", re.IGNORECASE)
 
 
-# Without one of these no pattern of ``KINDS`` matches; most texts are names and words.
+# Without one of these no pattern of ``KINDS`` matches; most texts are names and words, most columns numbers.
+_FIRST_SIEVE = r"(?i)[@\x{ff20}\x{fe6b}&%=+(\[{<\\/:]|\.\d{1,3}\.|tel|phone|fax|mobil|\sat\s"
 _HINT = re.compile(r"[@\uff20\ufe6b&%=+(\[{<\\/:\d]|\sat\s", re.IGNORECASE)
 
 
@@ -198,13 +199,16 @@ def _is_version(column: str, text: str) -> bool:
 def _suspicious(column: pa.ChunkedArray, of: tuple[Kind, ...]) -> pa.Array | None:
     """Places of the cells that a sieve doesn't let pass; None for the usual column without any.
 
-    The whole column is searched as one text first, which takes a tenth of the time.
+    The whole column is searched as one text first, and for a hint before that: each takes a third of the next.
     """
     pattern = "(?i)" + "|".join(f"(?:{kind.sieve})" for kind in of)
     for chunk in column.chunks:
         cells = chunk.drop_null()
         whole = pa.ListArray.from_arrays(pa.array([0, len(cells)], pa.int32()), cells)
-        if pc.any(pc.match_substring_regex(pc.binary_join(whole, "\n"), pattern)).as_py():
+        text = pc.binary_join(whole, "\n")
+        if of is KINDS and not pc.any(pc.match_substring_regex(text, _FIRST_SIEVE)).as_py():
+            continue
+        if pc.any(pc.match_substring_regex(text, pattern)).as_py():
             break
     else:
         return None
