@@ -18,11 +18,13 @@ from aqqua_dataset.findings import Refused
 from aqqua_dataset.orchestration.resources import CollectionResource
 from aqqua_dataset.pipeline import Collection, intake_refusal
 from aqqua_dataset.registry.check import check_registry
+from aqqua_dataset.registry.load import load_registry
 from aqqua_dataset.registry.models import Attribution, Contribution, Permission, Source
 from aqqua_dataset.registry.publishing import PositionReview
 from aqqua_dataset.release import announce
 from aqqua_dataset.release.build import Release
 from aqqua_dataset.release.gate import ReleaseRefused, ReleaseRequest, withheld_reason
+from aqqua_dataset.release.judging import judge_plan
 from aqqua_dataset.release.released import read_released
 from aqqua_dataset.warehouse import CommitConflict
 
@@ -120,6 +122,16 @@ def test_a_file_changed_after_the_seal_is_red(made: Collection) -> None:
     place.unlink()  # the packed shard has the same bytes under another name
     place.write_bytes(bytes(data))
     assert red(made, folder) == {"G15", "G19"}
+
+
+def test_the_example_registry_lacks_nothing_but_the_day_and_the_signatures(registry_folder: Path) -> None:
+    registry, findings = load_registry(registry_folder)
+    assert registry is not None
+    assert [f for f in findings if f.severity == "error"] == []
+    taken = [n for n, c in registry.contributions.items() if c.source and not withheld_reason(registry, c, PUBLIC)]
+    assert len(taken) == 6
+    assert judge_plan(registry, taken, PUBLIC, NOW) == []
+    assert sum(p.core_team for p in registry.people.values()) >= 2
 
 
 # --- sign-off and publication

@@ -304,6 +304,16 @@ def test_versions_go_up(story: Story, version: str, rule: str | None) -> None:
     assert (number(version) is None) == (rule == "version_invalid")
 
 
+@pytest.mark.parametrize(("version", "rules"), [("1.2.0", ["doi_changed"]), ("2.0.0", [])])
+def test_a_minor_version_keeps_the_doi(story: Story, version: str, rules: list[str]) -> None:
+    settings = story.after.registry.settings
+    other = settings.dataset.model_copy(update={"doi": "10.1234/another"})
+    using = story.after.registry.model_copy(update={"settings": settings.model_copy(update={"dataset": other})})
+    before = previous_releases(story.after.warehouse, "public")
+    found = version_problems(using, story.after.warehouse, replace(MINOR, version=version), before)
+    assert [f.rule for f in found] == rules
+
+
 def test_what_was_published_is_marked_and_never_dropped(story: Story) -> None:
     left = {n: c for n, c in story.after.registry.contributions.items() if n != PARTNER}
     using = story.after.registry.model_copy(update={"contributions": left})

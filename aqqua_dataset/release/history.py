@@ -118,4 +118,9 @@ def version_problems(
             f"expected a new minor version at least, {major}.{minor + 1}.0"
         )
         found.append(Finding("withdrawal_needs_minor", "error", message, value=request.version))
+    record = warehouse.read_json(f"{release_of(request.view, last.version)}/datacite.json")
+    doi = registry.settings.dataset.doi
+    if wanted[0] == major and record and record.get("doi") and record["doi"] != doi:
+        message = f"{last.version} has the DOI {record['doi']}; all versions {major}.x have the same"
+        found.append(Finding("doi_changed", "error", message, file="settings.yaml", key="dataset.doi", value=doi or ""))
     return as_strict(found, request)
