@@ -35,6 +35,8 @@ APP_KEPT = {0xE0: b"JFIF\0", 0xE2: b"ICC_PROFILE\0", 0xEE: b"Adobe"}
 _PROFILE_MOST = 1 << 20  # profiles of cameras and scanners have some kilobytes
 #: Tables, frames and scans (ITU-T T.81, table B.1): what else has a length says nothing about the picture.
 _PICTURE = frozenset([*range(0xC0, 0xD0), *range(0xDA, 0xE0)]) - {0xC8}
+#: No writer uses these: a marker among them was another one before it was damaged (ITU-T T.81, table B.1).
+_RESERVED = range(0x02, 0xC0)
 WITHOUT_LENGTH = frozenset([0x01, *range(0xD0, 0xD8)])
 _SCAN_END = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
 #: Encoders write about ten scans; each costs a walk over the whole picture, however few bytes it has.
@@ -112,7 +114,7 @@ def scan_jpeg(data: bytes) -> Header:
     """Walks the segments of a JPEG.
 
     Raises:
-        Damaged: no end, more scans than any encoder writes, or too few bytes for so many pixels.
+        Damaged: no end, a reserved marker, more scans than any encoder writes, or too few bytes for so many pixels.
     """
     kept, frame_headers, scans, frames, ended = [data[:2]], [], 0, 1, False
     position = 2
@@ -129,6 +131,8 @@ def scan_jpeg(data: bytes) -> Header:
         elif marker in WITHOUT_LENGTH:
             kept.append(data[position : position + 2])
             position += 2
+        elif marker in _RESERVED:
+            raise Damaged(f"reserved marker FF{marker:02X}")
         else:
             length = int.from_bytes(data[position + 2 : position + 4])
             end = position + 2 + length
