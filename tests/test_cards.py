@@ -29,6 +29,7 @@ from aqqua_dataset.checksums import listed_files, write_parts
 from aqqua_dataset.pipeline import Collection
 from aqqua_dataset.release.croissant import croissant_problems
 from aqqua_dataset.release.downloading import download_commands
+from aqqua_dataset.release.said import said_by_documents
 from aqqua_dataset.warehouse import Warehouse
 
 
@@ -365,3 +366,39 @@ def test_the_sample_archive_holds_the_images_as_published(public: Path, tmp_path
     with Image.open(next(tmp_path.iterdir())) as picture:
         picture.verify()
     assert rows.loc[list(found), "contribution_id"].value_counts().to_dict() == {"one": 10, "two": 3}
+
+
+# --- all together
+
+
+def test_every_document_says_the_same_and_is_really_read(public: Path) -> None:
+    """What the gate compares (G16): a document with another version, title, date or number is noticed."""
+
+    def read_one(path: str) -> str:
+        return (public / path).read_text(encoding="utf-8")
+
+    said = said_by_documents(read_one)
+    expected = {
+        "title": "Test collection", "version": "1.0.0", "doi": DOI, "date": "2027-07-15", "images": 17,
+        "licence": "cc-by-nc-4.0", "licence_url": "https://creativecommons.org/licenses/by-nc/4.0/legalcode",
+        "names": ["Member, Core", "Second, Core", "Test Data Provider Consortium"],
+    }  # fmt: skip
+    for file, told in said.items():
+        assert told.items() <= expected.items(), file
+    assert len(said) == 10
+    for file in said:
+        path = file.split(" ")[0]
+        others = {
+            "1.0.0": "1.0.1",
+            "Test collection": "Another title",
+            "2027-07-15": "2027-07-16",
+            DOI: "10.1234/other",
+        }
+
+        def changed(name: str, path: str = path, others: dict[str, str] = others) -> str:
+            text = read_one(name)
+            for old, new in others.items() if name == path else ():
+                text = text.replace(old, new)
+            return text
+
+        assert not said_by_documents(changed)[file].items() <= expected.items(), file

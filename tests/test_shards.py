@@ -20,6 +20,7 @@ from builders import collection, contribution, registry
 from test_release import REHEARSAL, TODAY, deliver
 
 from aqqua_dataset import maintenance, pipeline, warehouse
+from aqqua_dataset.checksums import listed_files
 from aqqua_dataset.compute import open_executor
 from aqqua_dataset.dedup.exact import find_duplicates
 from aqqua_dataset.demo.draw import encode, organism, write_files
@@ -229,7 +230,7 @@ def test_each_shard_of_a_release_has_tables_of_all_its_parts(made: Collection) -
     tables = {k: sorted(folder.glob(f"{k}/*/*.parquet")) for k in ("metadata", "verbatim")}
     assert [p.name for k in tables for p in tables[k]] == ["part-00000.parquet", "part-00001.parquet"] * 2
     expected = {id_of(o): o for o in object_ids(made)}
-    for metadata, verbatim, archive in zip(*tables.values(), sorted(folder.rglob("*.tar")), strict=True):
+    for metadata, verbatim, archive in zip(*tables.values(), sorted((folder / "images").rglob("*.tar")), strict=True):
         images, delivered = pd.read_parquet(metadata), pd.read_parquet(verbatim)
         assert list(images["image_id"]) == list(delivered["image_id"]) == sorted(names(archive))
         assert set(images["shard"]) == {archive.relative_to(folder).as_posix()}
@@ -257,11 +258,10 @@ def test_no_shard_of_a_release_is_read_to_be_hashed_but_new_ones_once(made: Coll
     folder = Path(made.warehouse.url(release.folder))
     assert shards(hashed) == [f"{images}/shard-{s:05d}.tar" for s in range(2)]
     assert {f"{release.folder}/LICENSE", f"{release.folder}/ledger.parquet"} < set(hashed)
-    listed = {line.partition("  ")[2] for line in (folder / "manifest-sha256.txt").read_text().splitlines()[1:]}
-    parts = (folder / "manifest/part-00000.tsv").read_text().splitlines()
-    listed |= {line.partition("\t")[0] for line in parts if not line.startswith("#")}
+    assert len(hashed) == len(set(hashed))
+    listed = listed_files(made.warehouse, f"{release.folder}/")
     there = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
-    assert listed == there - {"manifest-sha256.txt", "RELEASED.json"}
+    assert set(listed) == there - {"manifest-sha256.txt", "RELEASED.json"}
     sums_hold(folder, "manifest-sha256.txt")
     for shard in range(2):
         sums_hold(Path(made.warehouse.root, images), f"shard-{shard:05d}.tar.sha256")

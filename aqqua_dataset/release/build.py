@@ -132,9 +132,9 @@ def build_release(
     snapshot = snapshot if attribution.grants_licence(facts) else snapshot.without_doi()
     _write_duplicates(collection, folder, facts, credited, left_out)
     texts = documents.write_tables(collection, folder, facts, shown, credited, snapshot)
-    write_sample_images(warehouse, folder, facts, executor, workers)
+    sample = write_sample_images(warehouse, folder, facts, executor, workers)
     digests = {path: digest for part in parts.values() for path, digest in part.digests.items()}
-    lists = seal_data(warehouse, folder, facts, digests, executor, workers)
+    lists = sample | seal_data(warehouse, folder, facts, digests, executor, workers)
     _require(documents.write_documents(collection, folder, facts, shown, snapshot, texts, lists))
     _require(write_parts(warehouse, folder, collection.registry, facts, tables))
     _require(_leak_findings(_search(warehouse, folder)))

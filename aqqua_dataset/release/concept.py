@@ -7,7 +7,7 @@ from typing import Any
 from aqqua_dataset.registry.models import Registry
 from aqqua_dataset.release.escape import markup
 from aqqua_dataset.release.facts import PreviousRelease, View
-from aqqua_dataset.release.history import previous_releases, release_of
+from aqqua_dataset.release.history import previous_releases, release_of, version_order
 from aqqua_dataset.release.landing import contact_links
 from aqqua_dataset.release.legal import INTERNAL
 from aqqua_dataset.release.shell import document, link
@@ -95,14 +95,9 @@ def concept_path(view: View) -> str:
     return f"releases/{view}/index.html"
 
 
-def write_concept_page(registry: Registry, warehouse: Warehouse, view: View, newest: str) -> str:
-    """Writes the page of a view's versions up to ``newest``, with its numbers; returns its path.
-
-    A version that is finished but not announced yet isn't on it.
-    """
-    releases = previous_releases(warehouse, view)
-    releases = releases[: [r.version for r in releases].index(newest) + 1]
-    stats = warehouse.read_json(f"{release_of(view, releases[-1].version)}/stats.json") if releases else None
-    path = concept_path(view)
-    warehouse.write_bytes(path, concept_page(registry, view, releases, stats).encode())
-    return path
+def write_concept_page(registry: Registry, warehouse: Warehouse, view: View, newest: str) -> None:
+    """Writes the page of the versions up to ``newest``; one that is finished but not announced isn't on it."""
+    known = previous_releases(warehouse, view)
+    releases = [r for r in known if version_order(r.version) <= version_order(newest)]
+    stats = warehouse.read_json(f"{release_of(view, newest)}/stats.json")
+    warehouse.write_bytes(concept_path(view), concept_page(registry, view, releases, stats).encode())
