@@ -28,15 +28,14 @@ _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 #: Deflate can't pack more (a match of 258 bytes in two bits, RFC 1951).
 _DEFLATE_MOST = 1032
 
-EOI, SOS = 0xD9, 0xDA
+EOI, SOS, _DNL, _COM = 0xD9, 0xDA, 0xDC, 0xFE
+_APP = range(0xE0, 0xF0)
 _SOF = frozenset([*range(0xC0, 0xD0)]) - {0xC4, 0xC8, 0xCC}
 _HUFFMAN_SOF = (0xC0, 0xC1, 0xC2)
 APP_KEPT = {0xE0: b"JFIF\0", 0xE2: b"ICC_PROFILE\0", 0xEE: b"Adobe"}
 _PROFILE_MOST = 1 << 20  # profiles of cameras and scanners have some kilobytes
 #: Tables, frames and scans (ITU-T T.81, table B.1): what else has a length says nothing about the picture.
-_PICTURE = frozenset([*range(0xC0, 0xD0), *range(0xDA, 0xE0)]) - {0xC8}
-#: No writer uses these: a marker among them was another one before it was damaged (ITU-T T.81, table B.1).
-_RESERVED = range(0x02, 0xC0)
+PICTURE = frozenset([*range(0xC0, 0xD0), *range(0xDA, 0xE0)]) - {0xC8, _DNL}
 WITHOUT_LENGTH = frozenset([0x01, *range(0xD0, 0xD8)])
 _SCAN_END = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
 #: Encoders write about ten scans; each costs a walk over the whole picture, however few bytes it has.
@@ -114,7 +113,7 @@ def scan_jpeg(data: bytes) -> Header:
     """Walks the segments of a JPEG.
 
     Raises:
-        Damaged: no end, a reserved marker, more scans than any encoder writes, or too few bytes for so many pixels.
+        Damaged: no end, more scans than any encoder writes, or too few bytes for so many pixels.
     """
     kept, frame_headers, scans, frames, ended = [data[:2]], [], 0, 1, False
     position = 2
@@ -131,8 +130,6 @@ def scan_jpeg(data: bytes) -> Header:
         elif marker in WITHOUT_LENGTH:
             kept.append(data[position : position + 2])
             position += 2
-        elif marker in _RESERVED:
-            raise Damaged(f"reserved marker FF{marker:02X}")
         else:
             length = int.from_bytes(data[position + 2 : position + 4])
             end = position + 2 + length
@@ -172,7 +169,9 @@ def _jpeg_header(data: bytes, frame_headers: list[tuple[int, bytes]], frames: in
 
 def is_kept(marker: int, head: bytes) -> bool:
     """Whether a JPEG segment that begins with these bytes belongs to the picture."""
-    return marker in _PICTURE or (marker in APP_KEPT and head.startswith(APP_KEPT[marker]))
+    if marker in _APP:
+        return marker in APP_KEPT and head.startswith(APP_KEPT[marker])
+    return marker not in (_COM, _DNL)  # decoders refuse what is no marker of a picture: they have to see it
 
 
 def unpacked_profile(content: bytes) -> bytes:

@@ -80,7 +80,9 @@ def _jpeg(data: bytes) -> Iterator[_Part]:
             break
         end = position + 2 + int.from_bytes(data[position + 2 : position + 4])
         content = data[position + 4 : end]
-        yield f"FF{marker:02X}", content if marker in container.APP_KEPT else b"", container.is_kept(marker, content)
+        is_app = marker in container.APP_KEPT
+        belongs = (is_app and container.is_kept(marker, content)) or marker in container.PICTURE
+        yield f"FF{marker:02X}", content if is_app else b"", belongs
         position = container.scan_end(data, end) if marker == container.SOS else end
     if data[position:] != b"\xff\xd9":
         yield "bytes outside the picture", b"", False
