@@ -117,7 +117,7 @@ def released(made: Collection, what: str, step: Callable[[], Release]) -> Releas
 def shards(made: Collection, first: Release, second: Release) -> None:
     """Prints how many shards of the second release are the same files as those of the first."""
     old, new = (
-        {p.relative_to(folder): p.stat().st_ino for p in folder.rglob("*.tar")}
+        {p.relative_to(folder): p.stat().st_ino for p in (folder / "images").rglob("*.tar")}
         for folder in (Path(made.warehouse.url(r.folder)) for r in (first, second))
     )
     same = sum(old.get(path) == inode for path, inode in new.items())
