@@ -167,7 +167,7 @@ def test_the_page_says_all_that_has_to_be_said_and_names_nobody_against_their_wi
         assert words in found.words, words
     assert "idden" not in page(using)
     assert set(found.addresses) == {
-        "../README.md", "../attribution.csv", "https://orcid.org/0000-0000-0000-0159", "https://doi.org/10.1234/a",
+        "../index.html", "../attribution.csv", "https://orcid.org/0000-0000-0000-0159", "https://doi.org/10.1234/a",
         "https://doi.org/10.1234/b", "https://example.org/nets?a=1&b=2", "https://ror.org/02h2x0161",
         using.settings.licence_url,
     }  # fmt: skip

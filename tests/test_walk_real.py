@@ -255,12 +255,19 @@ def test_two_workers_and_a_second_run_give_the_same_bytes(walked: Walk, real_dat
     assert tree(Path(made.warehouse.url(release.folder))) == first
 
 
+def is_empty_table(path: Path) -> bool:
+    """A table without rows has none that could say which release it belongs to."""
+    lines = path.read_text().splitlines()
+    return path.suffix == ".csv" and len(lines) == 1 and lines[0].endswith(",release")
+
+
 def test_every_file_of_a_rehearsal_says_that_it_is_one(walked: Walk) -> None:
     made, release, _ = walked
     folder = Path(made.warehouse.url(release.folder))
-    for path in folder.rglob("*"):
-        if path.is_file():
-            inside = path.relative_to(folder).as_posix()
-            assert "rehearsal" in inside or b"rehearsal" in path.read_bytes().lower(), inside
+    silent = [
+        path.relative_to(folder).as_posix() for path in folder.rglob("*")
+        if path.is_file() and "rehearsal" not in path.name and b"rehearsal" not in path.read_bytes().lower()
+    ]  # fmt: skip
+    assert [p for p in silent if not is_empty_table(folder / p)] == []
     record = json.loads((folder / "datacite.json").read_text())
     assert "doi" not in record

@@ -219,8 +219,7 @@ def test_the_tombstone_says_when_and_nothing_else(story: Story) -> None:
         assert list(csv.DictReader(stream)) == [
             {"contribution_id": GONE, "withdrawn_on": "2027-09-01", "release": "1.1.0"}
         ]
-    with (story.folder(story.first) / "withdrawn.csv").open() as stream:
-        assert list(csv.DictReader(stream)) == []
+    assert not (story.folder(story.first) / "withdrawn.csv").exists()
 
 
 def test_a_reason_is_told_in_words_meant_for_the_public(story: Story, tmp_path: Path) -> None:

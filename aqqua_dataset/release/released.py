@@ -86,7 +86,7 @@ def read_released(
         rehearsal=told["rehearsal"], total=told["images"], manifest_sha256=told["manifest_sha256"],
         images=_images(warehouse, folder),
         published={r["contribution_id"]: r["published"] for r in ledger},
-        withdrawn=frozenset(r["contribution_id"] for r in _rows(_text(warehouse, f"{folder}/{WITHDRAWN}"))),
+        withdrawn=_withdrawn(warehouse, f"{folder}/{WITHDRAWN}"),
         attribution={r["contribution_id"]: r for r in _rows(_text(warehouse, f"{folder}/attribution.csv"))},
         people=tuple(_people(json.loads(_text(warehouse, f"{folder}/authors/author_list_snapshot.json")))),
         documents=said_by_documents(lambda path: _text(warehouse, f"{folder}/{path}")),
@@ -102,6 +102,15 @@ def _text(warehouse: Warehouse, path: str) -> str:
 
 def _rows(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text)))
+
+
+def _withdrawn(warehouse: Warehouse, path: str) -> frozenset[str]:
+    """Ids of the withdrawn contributions; the file is only there when there are some."""
+    return (
+        frozenset(r["contribution_id"] for r in _rows(_text(warehouse, path)))
+        if warehouse.exists(path)
+        else frozenset()
+    )
 
 
 def _images(warehouse: Warehouse, folder: str) -> dict[str, int]:

@@ -15,7 +15,7 @@ from aqqua_dataset.release.shell import document
 
 
 def tombstones(facts: ReleaseFacts, title: str, doi: str | None) -> Iterator[tuple[str, str]]:
-    """Path inside the release and text of withdrawn.csv and of the page of each withdrawn contribution.
+    """Path inside the release and text of withdrawn.csv and of the page of each withdrawn contribution, if any is.
 
     Args:
         facts: the release.
@@ -23,7 +23,8 @@ def tombstones(facts: ReleaseFacts, title: str, doi: str | None) -> Iterator[tup
         doi: its DOI, where the release may carry it.
     """
     rows = [(w.contribution_id, w.date.isoformat(), facts.version) for w in facts.withdrawn]
-    yield WITHDRAWN, csv_text(schema.tables()["withdrawn"].columns, rows)
+    if rows:
+        yield WITHDRAWN, csv_text(schema.tables()["withdrawn"].columns, rows)
     for withdrawn in facts.withdrawn:
         yield credit_page(withdrawn.contribution_id), _page(facts, withdrawn, title, doi)
 
