@@ -148,7 +148,10 @@ def take_snapshot(registry: Registry, images: Mapping[str, int], cut_off: dt.dat
         inputs={
             "people": _hash(_dumped(registry.people.values())),
             "institutions": _hash(_dumped(registry.institutions.values())),
-            "contributions": _hash([_dumped([registry.contributions[i]]) for i in agreed]),
+            # Where the data lie has no part in the credit for them.
+            "contributions": _hash(
+                [registry.contributions[i].model_dump(mode="json", exclude={"source": {"location"}}) for i in agreed]
+            ),
             "images": _hash(dict(sorted(images.items()))),
             "people_decisions": _hash(_dumped(registry.decisions)),
             "papers": _hash(_dumped(registry.papers)),
