@@ -197,7 +197,7 @@ class _Handler(BaseHTTPRequestHandler):
         for method, pattern, answer in _ROUTES:
             if method == seen.method and (match := re.fullmatch(pattern, path)):
                 status, found = answer(self, asked, seen.body, *match.groups())
-                self.told(status, found)
+                self.told(status, found, fault)
                 return
         self.told(404, {"detail": "Not Found"})
 
@@ -322,7 +322,7 @@ class _Handler(BaseHTTPRequestHandler):
             "file_name": f"{number // 10_000:04d}/{number % 10_000:04d}.{ending}",
         }  # fmt: skip
 
-    def object(self, _: Row, __: bytes, number: str) -> tuple[int, Any]:
+    def one_object(self, _: Row, __: bytes, number: str) -> tuple[int, Any]:
         for project in self.state.projects.values():
             for rows in project.objects():
                 if rows[0]["objid"] == number:
@@ -378,8 +378,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     # --- sending
 
-    def told(self, status: int, found: Any) -> None:
-        self.send(status, json.dumps(found, indent=1, ensure_ascii=False).encode())
+    def told(self, status: int, found: Any, fault: str = "") -> None:
+        self.send(status, json.dumps(found, indent=1, ensure_ascii=False).encode(), cut=fault)
 
     def file(self, data: bytes | None, fault: str) -> None:
         if data is None:
@@ -431,7 +431,7 @@ _ROUTES: list[tuple[str, str, Any]] = [
     ("GET", r"/jobs/(\d+)/", _Handler.job),
     ("DELETE", r"/jobs/(\d+)", _Handler.drop_job),
     ("POST", r"/object_set/(\d+)/query", _Handler.query),
-    ("GET", r"/object/(\d+)", _Handler.object),
+    ("GET", r"/object/(\d+)", _Handler.one_object),
     ("GET", r"/samples/search", _Handler.samples),
     ("GET", r"/acquisitions/search", _Handler.acquisitions),
     ("GET", r"/process/(\d+)", _Handler.process),

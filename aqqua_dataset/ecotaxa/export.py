@@ -8,6 +8,7 @@ import csv
 import posixpath
 import shutil
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from typing import IO
 
@@ -34,7 +35,6 @@ _BLOCK = 4 << 20
 
 def pull_export(
     client: EcoTaxa, staging: Staging, project: int, report: Report, progress: Callable[[str], None],
-    longest: float = LONGEST_JOB,
 ) -> bool:  # fmt: skip
     """Stages the project's export; False where the account may not export it.
 
@@ -50,7 +50,7 @@ def pull_export(
         if number is None:
             return False
         staging.note(way="export", job=number, pieces=0, size=None, stamp="")
-    _wait_for(client, staging, progress, longest)
+    _wait_for(client, staging, progress)
     try:
         pieces = _fetch(client, staging, progress)
     except Unanswered as silence:
@@ -58,7 +58,7 @@ def pull_export(
     try:
         with open_zip(staging.warehouse, pieces) as archive:
             clean_zip(archive, staging, part, report)
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         staging.clear()
         message = f"the export's zip file is damaged ({error}); it was thrown away: run it again"
         raise refusal("ecotaxa_zip_damaged", message) from None
@@ -81,7 +81,7 @@ def _running_job(client: EcoTaxa, staging: Staging) -> Job | None:
     return found
 
 
-def _wait_for(client: EcoTaxa, staging: Staging, progress: Callable[[str], None], longest: float) -> None:
+def _wait_for(client: EcoTaxa, staging: Staging, progress: Callable[[str], None]) -> None:
     number, waited, pause = int(staging.state["job"]), 0.0, _FIRST_LOOK
     while True:
         job = client.job(number)
@@ -97,7 +97,7 @@ def _wait_for(client: EcoTaxa, staging: Staging, progress: Callable[[str], None]
             client.forget_job(number)
             told = job.told or ("it asks a question" if job.state == "A" else "no reason told")
             raise refusal("ecotaxa_job_failed", f"the export failed on the server: {told[:300]}", value=f"job {number}")
-        if waited >= longest:
+        if waited >= LONGEST_JOB:
             message = f"the export is at {job.progress} % after {waited / 3600:.1f} hours; run it again later to go on"
             raise refusal("ecotaxa_job_slow", message, value=f"job {number}")
         progress(f"export job {number}: {job.progress} %")
@@ -134,7 +134,7 @@ def clean_zip(archive: zipfile.ZipFile, staging: Staging, part: str, report: Rep
     """Writes the export again without persons; reading it compares every checksum.
 
     Raises:
-        zipfile.BadZipFile: a member is damaged.
+        zipfile.BadZipFile: a member is damaged; zlib.error and EOFError say the same.
     """
     seen: set[str] = set()
     with staging.warehouse.create(staging.path(part)) as stream, new_zip(stream) as clean:
