@@ -17,6 +17,7 @@ from aqqua_dataset import (
     cli_ecotaxa,
     cli_export,
     cli_gate,
+    cli_ifcb,
     cli_labels,
     cli_report,
     cli_warehouse,
@@ -104,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     cli_authors.add_commands(commands, add)
     cli_doi.add_commands(commands, add)
     cli_ecotaxa.add_commands(commands, add)
+    cli_ifcb.add_commands(commands, add)
     cli_gate.add_commands(add)
     cli_export.add_commands(add)
     cli_labels.add_commands(commands, add)

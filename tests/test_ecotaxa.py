@@ -221,11 +221,8 @@ def test_a_project_that_is_not_in_the_registry_is_refused_before_any_request(ser
     ("changes", "rule"),
     [
         ({"permissions": ()}, "permission_missing"),
-        ({"history": (Event(date="2026-01-01", state="revoked", scope="all", reason="x"),)}, "permission_withdrawn"),
-        (
-            {"history": (Event(date="2026-01-01", state="received", scope="ecotaxa_access"),)},
-            "ecotaxa_access_ended",
-        ),
+        ({"history": (Event(date=NOW.date(), state="revoked", scope="all", reason="x"),)}, "permission_withdrawn"),
+        ({"history": (Event(date=NOW.date(), state="received", scope="ecotaxa_access"),)}, "ecotaxa_access_ended"),
         ({"source": Source(format="ecotaxa", location="eco.zip", dataset_id="42")}, "ecotaxa_location"),
     ],
 )  # fmt: skip
@@ -470,7 +467,7 @@ def test_what_changed_is_counted_by_object_and_the_earlier_pull_is_kept(server: 
 
 def test_numbers_from_before_june_2026_are_kept_with_their_new_ones(server: Server, tmp_path: Path) -> None:
     made, project = holdings(tmp_path), server.projects[42]
-    old = {}
+    old: dict[str, int] = {}
     for number, row in enumerate(project.rows):
         old[row["object_id"]] = old.get(row["object_id"], 1_000 + number)
     new = {r["object_id"]: int(r["objid"]) for r in project.rows}
