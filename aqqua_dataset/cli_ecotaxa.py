@@ -1,6 +1,7 @@
 """``aqqua ecotaxa …``: pull shared projects; for those who share, list projects and give or take back access."""
 
 import argparse
+import dataclasses
 import datetime as dt
 import getpass
 import os
@@ -76,12 +77,13 @@ def _pull(options: argparse.Namespace, config: Config) -> int:
         try:
             made = pull(collection, contribution, client, dt.datetime.now(dt.UTC), _progress(contribution))
         except Refused as refusal:  # one project that can't be had doesn't keep the others waiting
-            _print(refusal.findings)
+            _print([dataclasses.replace(f, contribution=contribution) for f in refusal.findings])
             failed += 1
             continue
         _print(list(made.findings))
         done = made.pull
-        print(f"{contribution}: {done.objects:,} objects, {done.images:,} images; {done.changes}")
+        news = done.changes if done.since else "the first pull"
+        print(f"{contribution}: {done.objects:,} objects, {done.images:,} images; {news}")
         if made.message:
             print(f"  message to the contributor: {collection.warehouse.url(made.message)}")
             print(f"  for {contribution}.yaml: source.retrieved: {done.stamp[:10]}; history: received")

@@ -237,6 +237,13 @@ def test_what_may_not_be_pulled_is_not_asked_about(
     assert server.log == []
 
 
+def test_a_folder_with_other_files_is_left_alone(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "eco").mkdir()
+    (tmp_path / "eco/ecotaxa_sent.tsv").write_text("object_id\n")
+    assert refused(holdings(tmp_path), server).rule == "ecotaxa_folder_in_use"
+    assert server.log == []
+
+
 def test_a_project_in_two_contributions_is_pulled_once(tmp_path: Path) -> None:
     source = Source(format="ecotaxa", location="eco", dataset_id="42")
     made = collection(tmp_path, contribution("c1", None, source=source), contribution("c2", None, source=source))
@@ -348,7 +355,7 @@ def test_images_that_the_vault_lost_are_counted(server: Server, tmp_path: Path) 
     project.skipped = (sorted(project.images)[3],)
     for right, rules in (
         ("Manage", ["ecotaxa_images_missing"]),
-        ("View", ["ecotaxa_image_missing", "ecotaxa_images_missing"]),
+        ("View", ["ecotaxa_image_lost", "ecotaxa_images_missing"]),
     ):
         project.right = right
         done = pulled(holdings(tmp_path / right), server)

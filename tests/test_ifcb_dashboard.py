@@ -118,8 +118,8 @@ def test_what_is_there_is_not_asked_for_again(server: Server, tmp_path: Path) ->
 )
 def test_days_are_whole_and_end_at_midnight(first: str | None, last: str | None, expected: list[str]) -> None:
     table = pd.DataFrame({"pid": [NEW, OLD, "D20220522T000000_IFCB134"]}, dtype="str")
-    days = [None if day is None else dt.date.fromisoformat(day) for day in (first, last)]
-    found = chosen(table, Wanted("mvco", *days), lambda _: None)
+    one, other = (None if day is None else dt.date.fromisoformat(day) for day in (first, last))
+    found = chosen(table, Wanted("mvco", one, other), lambda _: None)
     assert [p for p in found["pid"] if p in (NEW, OLD)] == expected
     assert ("D20220522T000000_IFCB134" in set(found["pid"])) == (NEW in expected)
 
@@ -194,9 +194,8 @@ def test_the_command_takes_address_and_data_set_from_the_registry(
     shutil.copytree(registry_folder, tmp_path / "registry")
     file = tmp_path / "registry/contributions/boknis-ifcb-2021.yaml"
     told = yaml.safe_load(file.read_text(encoding="utf-8"))
-    places = [
-        "--registry", str(tmp_path / "registry"), "--deliveries", str(tmp_path / "d"), "--warehouse", str(tmp_path / "w"),
-    ]  # fmt: skip
+    given = {"--registry": "registry", "--deliveries": "d", "--warehouse": "w"}
+    places = [word for option, name in given.items() for word in (option, str(tmp_path / name))]
     command = ["ifcb", "pull", "boknis-ifcb-2021", "--from", "2022-01-01", *places]
     assert cli.main(command) == 1
     assert "source.url" in capsys.readouterr().out

@@ -70,10 +70,8 @@ def _refusal(registry: Registry, contribution: Contribution, taken: Collection[i
         message = "access to the project was taken back after the download, which is in order; it isn't asked again"
         return Finding("ecotaxa_access_ended", "note", message, contribution.id)
     if is_archive(source.location):
-        message = "expected a folder to pull into; the location names an archive"
-        return Finding(
-            "ecotaxa_location", "error", message, contribution.id, key="source.location", value=source.location
-        )
+        message = "delivered as an archive, so not pulled; to pull it, name a folder of its own"
+        return Finding("ecotaxa_location", "note", message, contribution.id, key="source.location")
     if int(source.dataset_id or 0) in taken:
         message = "another contribution has the same project; pull it once and name both data sets there"
         return Finding("ecotaxa_project_twice", "error", message, contribution.id, key="source.dataset_id")
@@ -93,16 +91,20 @@ def pull(
         why = next((f.message for f in refused if f.contribution == contribution), "no shared EcoTaxa project is named")
         raise refusal("ecotaxa_not_shared", f"{why}; nothing was asked", contribution=contribution)
     project = shared[contribution]
-    settings = client.project(project)
     source = holdings.registry.contributions[contribution].source
     assert source is not None
     pulls = Pulls(holdings.config.delivery_location(source.location), holdings.config.storage.deliveries)
+    if pulls.newest() is None and pulls.store.find(pulls.name):
+        message = "the folder holds files that no pull brought; name an empty one in source.location"
+        raise refusal("ecotaxa_folder_in_use", message, contribution=contribution, key="source.location")
+    settings = client.project(project)
     pulls.settle()
     staging = Staging(holdings.warehouse, project)
-    findings: list[Finding] = []
+    findings = [Finding(**told) for told in staging.state.get("findings", ())]  # of a pull that was stopped
 
     def report(finding: Finding) -> None:
         findings.append(dataclasses.replace(finding, contribution=contribution))
+        staging.note(findings=[dataclasses.asdict(f) for f in findings])
 
     windows = staging.state.get("way") == "windows"
     if windows or not pull_export(client, staging, project, report, progress):
@@ -117,9 +119,9 @@ def pull(
 
     made = pulls.commit(staging, project, {"project.json": _without_persons(settings)}, now, compared)
     _check_whole(made, settings, report)
+    message = write_message(holdings, contribution, made, settings)
     finish(client, staging)
     staging.clear()
-    message = write_message(holdings, contribution, made, settings)
     return Pulled(contribution, made, message, tuple(findings))
 
 

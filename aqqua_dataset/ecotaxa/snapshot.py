@@ -25,6 +25,8 @@ from aqqua_dataset.warehouse import Warehouse
 
 MANIFEST, IMAGES = "manifest.json", "images.parquet"
 
+_SETTLED = "settled.json"
+
 #: One row per image: what a later pull is compared by. ``crc`` is that of the image file, null where it is missing.
 IMAGE_SCHEMA = pa.schema(
     [
@@ -152,15 +154,17 @@ class Pulls:
         if pull is None:
             return
         holder = pull.same_as or pull.stamp
-        there = self.store.sizes(self.name)
+        there, settled = self.store.sizes(self.name), self.path(holder, _SETTLED)
+        lacking = [n for n in pull.files if there.get(f"{self.name}/{n}") != self.store.size(self.path(holder, n))]
+        if not lacking and self.store.exists(settled):
+            return
         for name in pull.files:
-            origin, goal = self.path(holder, name), f"{self.name}/{name}"
-            if there.get(goal) != self.store.size(origin) or self.store.sha256(goal) != pull.files[name]:
-                self.store.copy(origin, goal)
+            self.store.copy(self.path(holder, name), f"{self.name}/{name}")
         for path in there:
             name = posixpath.basename(path)
             if name not in pull.files and name.startswith(f"ecotaxa_{pull.project}") and name.endswith(".zip"):
                 self.store.remove(path)
+        self.store.write_json(settled, {"files": len(pull.files)})
 
     def _images(self, stamp: str, parts: list[str]) -> Iterator[pa.RecordBatch]:
         for part in parts:

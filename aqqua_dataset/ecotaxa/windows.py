@@ -147,12 +147,15 @@ def _write_window(
     stem = f"ecotaxa_{project}_{page.objects[0]}"
     with staging.warehouse.create(staging.path(f"{stem}.zip")) as stream, new_zip(stream) as archive:
         add_file(archive, f"{stem}.tsv", _table(rows, columns), zipfile.ZIP_DEFLATED)
+        lost: list[str] = []
         for image, data in _fetched(client, images):
             if data.startswith(_PICTURES):
                 add_file(archive, image.name, data)
             else:
-                message = "the image isn't on the server, or isn't a PNG, JPEG or GIF: ask EcoTaxa's team"
-                report(Finding("ecotaxa_image_missing", "warning", message, file=f"{stem}.zip", value=image.name))
+                lost.append(image.name)
+    if lost:
+        message = "images that aren't on the server, or are no PNG, JPEG or GIF: ask EcoTaxa's team"
+        report(Finding("ecotaxa_image_lost", "warning", message, file=f"{stem}.zip", value=lost[0], count=len(lost)))
 
 
 def _row(values: dict[str, Any], taxa: dict[int, list[str]]) -> dict[str, Any]:
