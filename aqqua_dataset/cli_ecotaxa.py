@@ -27,6 +27,9 @@ def add_commands(commands: Any, add: Add) -> None:
     group = commands.add_parser("ecotaxa", help="projects in EcoTaxa").add_subparsers(required=True)
     pull = add("pull", _pull, "download the projects that were shared, as the registry names them", group)
     pull.add_argument("--contribution", nargs="+", default=[], metavar="ID", help="only these contributions")
+    pull.add_argument(
+        "--images-per-second", type=float, default=20.0, help="at most, where images come one by one (20)"
+    )
     listing = add("list", _list, "for contributors: all my projects as a table that fits the template", group)
     listing.add_argument("--out", type=Path, help="file to write; default: shown here")
     share = add("share", _share, "for contributors: let the collection's account view projects, or no longer", group)
@@ -39,11 +42,11 @@ def add_commands(commands: Any, add: Add) -> None:
         command.add_argument("--server", help="address of EcoTaxa (ECOTAXA_URL)")
 
 
-def _client(options: argparse.Namespace, contact: str, allowed: Collection[int]) -> "EcoTaxa":
+def _client(options: argparse.Namespace, contact: str, allowed: Collection[int], rate: float = 20.0) -> "EcoTaxa":
     from aqqua_dataset.ecotaxa import client
 
     access = client.Access.from_environment(_ask if sys.stdin.isatty() else None)
-    return client.EcoTaxa(_server(options), access, contact, allowed)
+    return client.EcoTaxa(_server(options), access, contact, allowed, image_pause=1 / max(rate, 0.01))
 
 
 def _server(options: argparse.Namespace) -> str:
@@ -71,7 +74,8 @@ def _pull(options: argparse.Namespace, config: Config) -> int:
         print(f"not shared, so nothing was asked: {', '.join(unknown)}", file=sys.stderr)
         return 1
     told = collection.registry.settings.dataset
-    client = _client(options, f"{told.url}; mailto:{told.contact_email}", set(shared.values()))
+    contact = f"{told.url}; mailto:{told.contact_email}"
+    client = _client(options, contact, set(shared.values()), options.images_per_second)
     failed = 0
     for contribution in wanted:
         try:

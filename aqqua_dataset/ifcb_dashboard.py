@@ -18,7 +18,7 @@ from itertools import islice
 
 import pandas as pd
 
-from aqqua_dataset import __version__
+from aqqua_dataset import __version__, space
 from aqqua_dataset.findings import Finding, Refused
 from aqqua_dataset.privacy import Blotter
 from aqqua_dataset.sources import Report
@@ -147,6 +147,7 @@ class _NotThere(Exception):
         self.status = status
 
 
+@space.needed()
 def download(
     dashboard: Dashboard, wanted: Wanted, store: Warehouse, report: Report, progress: Callable[[str], None]
 ) -> Downloaded:

@@ -128,6 +128,8 @@ class Web:
                 if not reply.data:
                     return Reply(status, b"", reply.headers)
             elif reply.status is not None and reply.status != 429 and reply.status not in _PASSING:
+                if done > start:
+                    raise Unanswered(f"GET {path.partition('?')[0]}: {reply.status} after {done - start:,} bytes")
                 return reply
             if tried < _TRIES - 1:
                 self._wait(seconds(reply.headers.get("retry-after"), self._otherwise(reply, tried)))

@@ -6,6 +6,7 @@ import io
 import urllib.parse
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pandas as pd
 import pytest
 from builders import collection, contribution
 from ecotaxa_server import PASSWORD, USER, Server, ecotaxa_server, export_zip, project_of
+from stores import KEYS, LENIENT, s3
 
 from aqqua_dataset.compute import open_executor
 from aqqua_dataset.ecotaxa import export, windows
@@ -23,6 +25,7 @@ from aqqua_dataset.ecotaxa.staging import Pieces
 from aqqua_dataset.findings import Finding
 from aqqua_dataset.pipeline import Collection, core_path, harmonise_rows, manifest, read_rows
 from aqqua_dataset.registry.models import Event, Source
+from aqqua_dataset.storage import Storage
 from aqqua_dataset.warehouse import Warehouse
 
 NOW = dt.datetime(2026, 11, 21, 16, tzinfo=dt.UTC)
@@ -52,7 +55,7 @@ def holdings(folder: Path, **changes: Any) -> Collection:
 
 def client(server: Server, allowed: tuple[int, ...] = (42,), access: Access = KNOWN, waits: Any = None) -> EcoTaxa:
     wait = (lambda _: None) if waits is None else waits.append
-    return EcoTaxa(server.address, access, "https://example.org", allowed, wait, pause=0.0)
+    return EcoTaxa(server.address, access, "https://example.org", allowed, wait, pause=0.0, image_pause=0.0)
 
 
 def pulled(made: Collection, server: Server, now: dt.datetime = NOW, **options: Any) -> Pulled:
@@ -530,6 +533,28 @@ def test_the_message_says_that_access_may_be_taken_back(server: Server, tmp_path
     for told in ("Dear Owner One", "project 42", "12 objects with 13 images", "may now take back the access",
                  "--projects 42 --revoke", "does not withdraw your permission"):  # fmt: skip
         assert told in " ".join(text.split())
+
+
+@pytest.mark.parametrize("right", ["Manage", "View"])
+def test_deliveries_and_warehouse_may_lie_in_an_object_store(
+    server: Server, tmp_path: Path, right: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.projects[42].right = right
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "bucket").mkdir()
+    with s3(tmp_path) as endpoint:
+        options = {"endpoint_url": endpoint, "config_kwargs": LENIENT}
+        made = holdings(tmp_path)
+        config = replace(made.config, deliveries="s3://bucket/in", storage=Storage(options, options))
+        made = replace(made, config=config, warehouse=Warehouse("s3://bucket/out", options))
+        first = pulled(made, server)
+        server.projects[42].rows[0]["object_lat"] = "19.5"
+        assert pulled(made, server, later(1)).pull.changes == Changes(moved=1)
+        assert read_rows(made, "c1").numbers == {"rows": 13}
+        second = Pulls("s3://bucket/in/eco", options).newest()
+        assert second is not None
+    assert pulled(holdings(tmp_path / "local"), server).pull.files == second.files != first.pull.files
 
 
 def test_pieces_read_as_one_stream(tmp_path: Path) -> None:

@@ -22,6 +22,9 @@ SERVER = "https://ecotaxa.obs-vlfr.fr"
 SERVER_VARIABLE, TOKEN_VARIABLE = "ECOTAXA_URL", "ECOTAXA_TOKEN"
 NAME_VARIABLE, PASSWORD_VARIABLE = "ECOTAXA_USER", "ECOTAXA_PASSWORD"
 
+#: Images asked for in a second at most.
+IMAGE_RATE = 20.0
+
 _PAUSE = 0.2  # seconds between two requests: five in a second at most
 _WINDOW = 500  # projects in one answer
 _IDS = 500  # ids in one request, which stand in its address
@@ -93,7 +96,7 @@ class EcoTaxa:
 
     def __init__(
         self, server: str, access: Access, contact: str, allowed: Collection[int],
-        wait: Callable[[float], None] = time.sleep, pause: float = _PAUSE,
+        wait: Callable[[float], None] = time.sleep, pause: float = _PAUSE, image_pause: float = 1 / IMAGE_RATE,
     ) -> None:  # fmt: skip
         """Connects to nothing yet.
 
@@ -104,6 +107,7 @@ class EcoTaxa:
             allowed: ids of the only projects that may be asked about.
             wait: how to wait.
             pause: least seconds between the starts of two requests.
+            image_pause: the same for images.
 
         Raises:
             EcoTaxaRefused: the address would carry the token in the clear.
@@ -115,7 +119,7 @@ class EcoTaxa:
         self._access = access
         base = server.rstrip("/")
         self._web = Web(f"{base}/api", {"User-Agent": agent, "Accept": "application/json"}, wait=wait, pause=pause)
-        self.vault = Web(f"{base}/vault", {"User-Agent": agent}, wait=wait, pause=pause / 4)
+        self.vault = Web(f"{base}/vault", {"User-Agent": agent}, wait=wait, pause=image_pause)
         self.wait = wait
 
     def project(self, project: int, for_managing: bool = False) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from aqqua_dataset import space
 from aqqua_dataset.ecotaxa import ids
 from aqqua_dataset.ecotaxa.client import EcoTaxa, refusal
 from aqqua_dataset.ecotaxa.export import finish, pull_export
@@ -28,8 +29,7 @@ from aqqua_dataset.transfer.archives import is_archive
 #: Settings of a project that are kept beside a pull: what its columns mean, and nothing about persons.
 _KEPT = (
     "projid", "title", "instrument", "status", "access", "objcount", "pctvalidated", "pctclassified", "formulae",
-    "bodc_variables", "obj_free_cols", "sample_free_cols", "acquisition_free_cols", "process_free_cols", "description",
-    "comments",
+    "bodc_variables", "obj_free_cols", "sample_free_cols", "acquisition_free_cols", "process_free_cols",
 )  # fmt: skip
 
 
@@ -78,6 +78,7 @@ def _refusal(registry: Registry, contribution: Contribution, taken: Collection[i
     return None
 
 
+@space.needed()
 def pull(
     holdings: Holdings, contribution: str, client: EcoTaxa, now: dt.datetime, progress: Callable[[str], None]
 ) -> Pulled:  # fmt: skip
