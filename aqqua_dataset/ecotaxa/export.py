@@ -136,16 +136,14 @@ def clean_zip(archive: zipfile.ZipFile, staging: Staging, part: str, report: Rep
     Raises:
         zipfile.BadZipFile: a member is damaged; zlib.error and EOFError say the same.
     """
-    seen: set[str] = set()
     with staging.warehouse.create(staging.path(part)) as stream, new_zip(stream) as clean:
         for info in archive.infolist():
             if info.is_dir() or info.filename.endswith(".log"):  # the job's log names the person who asked
                 continue
-            if info.filename in seen:
+            if archive.getinfo(info.filename) is not info:
                 message = "two images have one name in the export, and only one of them can be meant: ask the manager"
                 report(Finding("ecotaxa_name_twice", "error", message, file=part, value=info.filename))
                 continue
-            seen.add(info.filename)
             table = TELLING.fullmatch(posixpath.basename(info.filename)) is not None
             kept = member(info.filename, zipfile.ZIP_DEFLATED if table else zipfile.ZIP_STORED)
             with archive.open(info) as source, clean.open(kept, "w", force_zip64=True) as target:
