@@ -117,7 +117,7 @@ class Web:
             before = done
             reply, got = self._stream(path, span, target, expect=done)
             done += got
-            if reply.status == 200 and start:
+            if reply.status == 200 and (start or (end is not None and before)):
                 raise Unanswered(f"GET {path.partition('?')[0]}: the server gives no part of a file")
             if reply.status in (200, 206):
                 status = reply.status if before == start else status

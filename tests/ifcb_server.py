@@ -23,7 +23,7 @@ Row = dict[str, str]
 class Server:
     """The dashboard's table of bins and its files by name; ``metadata`` and ``listing`` say which addresses exist.
 
-    A fault is ``cut:<bytes>``, ``503``, ``403``, ``429:<seconds>`` or ``nolength``, for the next requests whose path
+    A fault is ``cut:<bytes>``, ``503``, ``403``, ``429:<seconds>``, ``noranges`` or ``nolength``, for the next requests whose path
     begins so.
     """
 
@@ -88,7 +88,8 @@ class _Handler(BaseHTTPRequestHandler):
         if data is None:
             self.send(404, b"<h1>raw data not found</h1>")
             return
-        span = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        asked = "" if fault == "noranges" else self.headers.get("Range", "")
+        span = re.fullmatch(r"bytes=(\d+)-", asked)
         start = int(span[1]) if span else 0
         told = f"bytes {start}-{len(data) - 1}/{len(data)}" if span else ""
         self.send(206 if span else 200, data[start:], span=told, fault=fault)

@@ -429,6 +429,33 @@ def test_windows_of_a_project_that_changes_meanwhile_are_thrown_away(
     assert pulled(made, server).pull.objects == 11
 
 
+def test_windows_that_shift_by_one_object_are_thrown_away(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(windows, "WINDOW", 4)
+    project = server.projects[42]
+    project.right = "View"
+    ask = EcoTaxa.taxa
+
+    def meanwhile(self: EcoTaxa, ids: Any) -> dict[int, list[str]]:
+        last = max(project.rows, key=lambda r: int(r["objid"]))
+        last["objid"] = "4199999999"  # one gone behind, one come before: as many as there were
+        return ask(self, ids)
+
+    monkeypatch.setattr(EcoTaxa, "taxa", meanwhile)
+    assert refused(holdings(tmp_path), server).rule == "ecotaxa_changed_meanwhile"
+
+
+def test_a_piece_is_never_taken_from_a_server_that_stops_giving_ranges(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "PIECE_BYTES", 20_000)
+    server.faults = {"/api/jobs/1/file": ["cut:100", "noranges"]}
+    made = holdings(tmp_path)
+    assert refused(made, server).rule == "ecotaxa_broken_off"
+    assert pulled(made, server).pull.images == 13
+
+
 # --- pulls that follow each other
 
 

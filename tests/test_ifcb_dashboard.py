@@ -170,6 +170,18 @@ def test_a_broken_connection_is_taken_up_where_it_broke(server: Server, tmp_path
     assert (tmp_path / f"2022/D20220522/{NEW}.roi").read_bytes() == server.files[f"{NEW}.roi"]
 
 
+def test_a_server_without_ranges_begins_again_and_what_is_there_is_skipped(server: Server, tmp_path: Path) -> None:
+    server.faults = {f"/data/{NEW}.roi": ["cut:1000", "noranges"]}
+    got(server, tmp_path)
+    assert (tmp_path / f"2022/D20220522/{NEW}.roi").read_bytes() == server.files[f"{NEW}.roi"]
+
+
+def test_a_refusal_in_the_middle_of_a_file_is_no_whole_file(server: Server, tmp_path: Path) -> None:
+    server.faults = {f"/data/{NEW}.roi": ["cut:1000", "403"]}
+    assert refused(server, tmp_path) == "ifcb_dashboard_broken_off"
+    assert not (tmp_path / f"2022/D20220522/{NEW}.roi").exists()
+
+
 def test_a_file_that_the_dashboard_lost_is_named_and_the_others_come(server: Server, tmp_path: Path) -> None:
     del server.files[f"{OLD}.roi"]
     done, rules = got(server, tmp_path)
