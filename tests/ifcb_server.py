@@ -23,8 +23,8 @@ Row = dict[str, str]
 class Server:
     """The dashboard's table of bins and its files by name; ``metadata`` and ``listing`` say which addresses exist.
 
-    A fault is ``cut:<bytes>``, ``503``, ``403``, ``429:<seconds>``, ``noranges`` or ``nolength``, for the next requests whose path
-    begins so.
+    A fault is ``cut:<bytes>``, ``503``, ``403``, ``429:<seconds>``, ``noranges`` or ``nolength``, for the next
+    requests whose path begins so.
     """
 
     address: str = ""
