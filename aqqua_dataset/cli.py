@@ -14,8 +14,10 @@ from aqqua_dataset import (
     cli_authors,
     cli_doi,
     cli_duplicates,
+    cli_ecotaxa,
     cli_export,
     cli_gate,
+    cli_ifcb,
     cli_labels,
     cli_report,
     cli_warehouse,
@@ -102,6 +104,8 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("--output", type=Path, help="file to write; default: <image_id>.png or .jpg here")
     cli_authors.add_commands(commands, add)
     cli_doi.add_commands(commands, add)
+    cli_ecotaxa.add_commands(commands, add)
+    cli_ifcb.add_commands(commands, add)
     cli_gate.add_commands(add)
     cli_export.add_commands(add)
     cli_labels.add_commands(commands, add)

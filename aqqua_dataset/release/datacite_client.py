@@ -6,30 +6,24 @@ has no time-out, no gzip and no Retry-After, and reads affiliations back as plai
 """
 
 import base64
-import datetime as dt
-import email.utils
 import gzip
 import json
 import time
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from http.client import HTTPException
 from typing import Any
 
 from aqqua_dataset.findings import Finding, Refused
+from aqqua_dataset.web import TIMEOUT, Unanswered, Web
+
+__all__ = ["Account", "DataCiteClient", "DataCiteRefused", "Stored", "Unanswered"]
 
 #: What the server takes in one request (nginx ``client_max_body_size``), counted as sent: compressed.
 MOST_BYTES = 10 * 1024 * 1024
 #: Larger requests are compressed.
 GZIP_FROM = 256 * 1024
-#: Seconds to wait for an answer; a record with thousands of names takes the server its time.
-TIMEOUT = 120.0
 
-_TRIES = 4
-_LONGEST_WAIT = 600.0  # seconds; the server's window for counting requests is five minutes
 _NEVER_SENT = ("event", "state", "prefix", "suffix", "email")
 
 
@@ -37,10 +31,6 @@ class DataCiteRefused(Refused):
     """A rule or the server refused the step; nothing more was sent."""
 
     what = "the DOI step"
-
-
-class Unanswered(Exception):
-    """No answer that says whether a change was made: a time-out, a broken connection or a 5xx."""
 
 
 @dataclass(frozen=True)
@@ -77,11 +67,14 @@ class DataCiteClient:
             timeout: seconds to wait for an answer.
             wait: how to wait when the server asks for it.
         """
-        self._api, self._timeout, self._wait = api.rstrip("/"), timeout, wait
         token = base64.b64encode(f"{account.name}:{account.password}".encode()).decode()
-        self._headers = {"Authorization": f"Basic {token}", "User-Agent": agent, "Accept": "application/vnd.api+json"}
-        self._opener = urllib.request.build_opener(_NoRedirect)
-        self.changes = 0
+        headers = {"Authorization": f"Basic {token}", "User-Agent": agent, "Accept": "application/vnd.api+json"}
+        self._web = Web(api, headers, timeout, wait)
+
+    @property
+    def changes(self) -> int:
+        """Requests so far that could change something."""
+        return self._web.changes
 
     def read(self, doi: str) -> Stored | None:
         """The DOI as it is now, affiliations and publisher in full; None where the account has no such DOI."""
@@ -125,7 +118,7 @@ class DataCiteClient:
         Raises:
             Unanswered: there was no answer, or one that doesn't say what was done.
         """
-        headers = dict(self._headers)
+        headers = {}
         if body is not None:
             headers["Content-Type"] = "application/vnd.api+json"
             if len(body) > GZIP_FROM:
@@ -134,62 +127,14 @@ class DataCiteClient:
             if len(body) > MOST_BYTES:
                 message = f"the record has {len(body):,} bytes compressed; the server takes {MOST_BYTES:,}"
                 raise DataCiteRefused([Finding("doi_too_large", "error", message)])
-        for left in range(_TRIES - 1, -1, -1):
-            request = urllib.request.Request(self._api + path, body, headers, method=method)
-            self.changes += method != "GET"
-            status, answer, retry = self._answer(request)
-            if status == 429 and left:  # refused before anything was done, so it may be asked again
-                self._wait(_seconds(retry))
-            elif (status is None or status >= 500) and method == "GET" and left:
-                self._wait(_seconds(retry, 2.0))
-            elif status is None or status >= 500:
-                raise Unanswered(f"{method} {path.partition('?')[0]}: {status or 'no answer'}")
-            else:
-                break
-        assert status is not None
-        return status, answer
-
-    def _answer(self, request: urllib.request.Request) -> tuple[int | None, dict[str, Any], str | None]:
-        try:
-            with self._opener.open(request, timeout=self._timeout) as response:
-                return response.status, _parsed(response.read()), None
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, _parsed(error.read()), error.headers.get("Retry-After")
-        except (OSError, HTTPException):  # no connection, a time-out, an answer cut short
-            return None, {}, None
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """The password goes nowhere else than where it was told to."""
-
-    def redirect_request(self, *_: Any) -> None:
-        """Follows nothing."""
+        reply = self._web.send(method, path, body, headers)
+        assert reply.status is not None
+        found = reply.json()
+        return reply.status, found if isinstance(found, dict) else {}
 
 
 def _path(doi: str) -> str:
     return f"/dois/{urllib.parse.quote(doi, safe='/')}"
-
-
-def _parsed(data: bytes) -> dict[str, Any]:
-    try:
-        found = json.loads(data)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _seconds(retry_after: str | None, otherwise: float = 30.0) -> float:
-    """Retry-After in seconds: a number or an HTTP date."""
-    text = (retry_after or "").strip()
-    if text.isdecimal():
-        return min(float(text), _LONGEST_WAIT)
-    try:
-        until = email.utils.parsedate_to_datetime(text)
-    except ValueError:
-        return otherwise
-    now = dt.datetime.now(dt.UTC)
-    return min(max(0.0, (until.replace(tzinfo=until.tzinfo or dt.UTC) - now).total_seconds()), _LONGEST_WAIT)
 
 
 _MEANING = {
