@@ -15,6 +15,7 @@ from aqqua_dataset import (
     cli_doi,
     cli_duplicates,
     cli_export,
+    cli_fetch,
     cli_gate,
     cli_labels,
     cli_report,
@@ -86,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     suggest = add("suggest-mapping", _suggest_mapping, "propose the mapping of tables and images, to be confirmed")
     suggest.add_argument("path", help="folder, archive or URL")
     cli_report.add_commands(add)
+    cli_fetch.add_command(add)
     release = commands.add_parser("release", help="releases").add_subparsers(required=True)
     build = add("build", _release_build, "build a release, or rehearse one", release)
     build.add_argument("--version", default="0.1.0", help="MAJOR.MINOR.PATCH")
