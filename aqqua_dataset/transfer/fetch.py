@@ -2,7 +2,7 @@
 
 A version that was fetched never changes; files that didn't change are put into the next one under a second name
 (a hard link on a local disk). An interrupted run goes on at the byte where it ended. What a contributor or a server
-did wrong is a finding; only a full disk, or a manifest that another run has replaced, ends the run.
+did wrong is a finding, and so is a disk without room: other contributions may be smaller.
 """
 
 import datetime as dt
@@ -17,11 +17,10 @@ from typing import Literal
 
 from aqqua_dataset import space
 from aqqua_dataset.compute import Clock
-from aqqua_dataset.findings import Finding, Severity, has_errors, worst_first
+from aqqua_dataset.findings import Finding, Refused, Severity, has_errors, worst_first
 from aqqua_dataset.pipeline import Collection, intake_refusal
 from aqqua_dataset.registry.fetching import FetchFrom, link_problem
 from aqqua_dataset.registry.models import Contribution
-from aqqua_dataset.storage import StorageRefused
 from aqqua_dataset.transfer import plan as planning
 from aqqua_dataset.transfer.lists import Expected, is_list
 from aqqua_dataset.transfer.plan import Listing, Plan
@@ -97,10 +96,6 @@ def fetch_contribution(
         parallel: files under way at once.
         today: names a new version; the day in UTC when left out.
         every_seconds: how often ``progress`` is told.
-
-    Raises:
-        NoSpace: the disk hasn't room for what is to come.
-        CommitConflict: another run has written a version meanwhile.
     """
     contribution = collection.registry.contributions[contribution_id]
     source = contribution.source
@@ -121,9 +116,9 @@ def fetch_contribution(
             return run.fetch(_quota(collection, source.fetch_from), progress, every_seconds)
     except Busy:
         found.add("fetch_busy", "warning", "another run fetches this contribution now")
-    except StorageRefused as refused:
+    except Refused as refused:  # a variable that isn't set, a full disk, a version that somebody else wrote
         for finding in refused.findings:
-            found.add(finding.rule, "error", finding.message, value=finding.key)
+            found.add(finding.rule, "error", finding.message, finding.file, finding.value)
     except NotTheFile as error:
         found.add(error.rule, "error", str(error))
     return FetchReport(contribution_id, "refused", fetched.version, findings=found.all())
