@@ -111,12 +111,16 @@ class Ftp:
             raise NotTheFile("remote_file_unreadable", f"the server refuses: {error}") from error
         except _BROKEN as error:
             raise ConnectionError(str(error)) from error
-        return offset, self._blocks(data)
+        return offset, self._blocks(data, None if file.size is None else file.size - offset)
 
-    def _blocks(self, data: socket.socket) -> Iterator[bytes]:
+    def _blocks(self, data: socket.socket, expected: int | None) -> Iterator[bytes]:
+        received = 0
         with data:
             while block := data.recv(BLOCK):
+                received += len(block)
                 yield block
+        if expected is not None and received < expected:
+            raise ConnectionError("the connection ended")  # some servers then never answer
         try:
             self._connected().voidresp()
         except (ftplib.error_perm, *_BROKEN) as error:
