@@ -14,7 +14,7 @@ import pytest
 import stores
 from builders import collection, contribution
 from test_survival import mount
-from wires import Page, Wire, served, site
+from wires import Page, served, site
 
 from aqqua_dataset.pipeline import Collection
 from aqqua_dataset.registry.models import FetchFrom, Source
@@ -130,20 +130,30 @@ def test_a_killed_process_is_resumed_at_the_byte(share: Path, tmp_path: Path) ->
         assert place.wire.sent < SIZE + BLOCK + 2 * OVERHEAD + (1 << 19)  # and what lay in the sockets of the dead
 
 
-def test_a_server_without_ranges_is_begun_anew_which_is_said(
-    share: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_server_without_ranges_is_begun_anew_which_is_said(share: Path, tmp_path: Path) -> None:
     body = files(share)["big.bin"]
-    with site({"/a.zip": Page(body, {"ETag": '"1"'}, ranges=False)}) as (address, _):
-        wire = Wire(int(address.rsplit(":", 1)[1]))
-        wire.cuts = [SIZE // 2]
-        of = made(tmp_path, f"http://127.0.0.1:{wire.port}/a.zip")
-        wire.sent = -SIZE  # the first look at the headers is cut short by the client itself
-        wire.cuts = [SIZE // 2]
+    page = Page(body, {"ETag": '"1"'}, ranges=False, breaks_once_at=SIZE // 2)
+    with site({"/a.zip": page}) as (address, log):
+        of = made(tmp_path, f"{address}/a.zip")
         report = fetch(of)
-        wire.close()
-    assert report.outcome == "fetched"
-    assert present(of) == {"a.zip": body}
+        assert report.outcome == "fetched"
+        assert "begun anew" in rules(report)["fetch_began_anew"]
+        assert present(of) == {"a.zip": body}
+        probe, first, second = log
+        assert (probe, first) == ("/a.zip bytes=0-0", "/a.zip")
+        assert second.startswith("/a.zip bytes=")  # it was asked to go on
+
+
+def test_a_file_that_changed_between_two_attempts_is_begun_anew(share: Path, tmp_path: Path) -> None:
+    old, new = bytes(SIZE), files(share)["big.bin"]
+    with site({"/a.zip": Page(old, {"ETag": '"1"'}, breaks_once_at=SIZE // 2)}) as (address, _):
+        of = made(tmp_path, f"{address}/a.zip")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(receive, "ATTEMPTS", 1)
+            assert fetch(of).outcome == "unfinished"
+    with site({"/a.zip": Page(new, {"ETag": '"2"'})}) as (address, _):
+        assert fetch(made(tmp_path, f"{address}/a.zip")).outcome == "fetched"
+        assert present(of) == {"a.zip": new}
 
 
 def test_expired_links_are_told_from_files(tmp_path: Path) -> None:

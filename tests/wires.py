@@ -64,13 +64,13 @@ class Wire:
 
     def _to_server(self, client: socket.socket, server: socket.socket) -> None:
         with contextlib.suppress(OSError):
-            while data := client.recv(1 << 16):
+            while (data := client.recv(1 << 16)) and not self._total.down:
                 server.sendall(data.replace(b"MLSD", b"XLSD") if self.without_mlsd else data)
             server.shutdown(socket.SHUT_WR)
 
     def _to_client(self, client: socket.socket, server: socket.socket) -> None:
         total = self._total
-        with contextlib.suppress(OSError), client, server:
+        with contextlib.suppress(OSError), _ended(client), _ended(server):
             while data := server.recv(1 << 14):
                 client.sendall(self._rerouted(data))
                 with total._lock:
@@ -80,7 +80,6 @@ class Wire:
                         total.cuts.pop(0)
                         total.down = total.down_after_cut
                 if cut:
-                    client.shutdown(socket.SHUT_RDWR)
                     return
                 while total.sent >= total.stall_at:
                     time.sleep(0.05)
@@ -95,6 +94,17 @@ class Wire:
             return data.replace(b"|||" + found[1] + b"|", b"|||%d|" % wire.port)
         old = b"%d,%d)" % (int(found[2]), int(found[3]))
         return data.replace(old, b"%d,%d)" % divmod(wire.port, 256))
+
+
+@contextlib.contextmanager
+def _ended(connection: socket.socket) -> Iterator[None]:
+    """Closes a connection even while another thread waits for it."""
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
+        connection.close()
 
 
 @dataclass
@@ -139,13 +149,14 @@ def served(kind: str, folder: Path, scratch: Path) -> Iterator[Place]:
 
 @dataclass
 class Page:
-    """What a site answers under a path."""
+    """What a site answers under a path; the first answer that is read ends after ``breaks_once_at`` bytes."""
 
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
     status: int = 200
     ranges: bool = True
     length: bool = True
+    breaks_once_at: int = 0
 
 
 @contextlib.contextmanager
@@ -172,6 +183,8 @@ def site(pages: dict[str, Page]) -> Iterator[tuple[str, list[str]]]:
             if page.length:
                 self.send_header("Content-Length", str(len(body)))
             self.end_headers()
+            if page.breaks_once_at and asked != "bytes=0-0":
+                body, page.breaks_once_at = body[: page.breaks_once_at], 0
             with contextlib.suppress(OSError):
                 self.wfile.write(body)
 
