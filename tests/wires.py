@@ -127,7 +127,7 @@ def served(kind: str, folder: Path, scratch: Path) -> Iterator[Place]:
             command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(scratch / name)]
             subprocess.run(command, check=True)
         options["sftp"] = [*login, "--key", f"{scratch}/host", "--authorized-keys", f"{scratch}/user.pub"]
-    with stores.rclone(kind, folder, *options[kind]) as port:
+    with stores.rclone(kind, folder, "--dir-cache-time", "0s", *options[kind]) as port:
         wire = Wire(port)
         host = f"127.0.0.1:{wire.port}"
         try:

@@ -3,6 +3,7 @@
 A transport lists files and reads one from any byte on. It belongs to one thread.
 """
 
+import contextlib
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -10,6 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
 from urllib.parse import urlsplit
+
+import aiohttp
+from botocore.exceptions import BotoCoreError, NoCredentialsError, ProfileNotFound
 
 from aqqua_dataset.registry.fetching import SCHEMES
 from aqqua_dataset.storage import open_store, with_secrets
@@ -86,13 +90,13 @@ class Store:
 
     def files(self) -> Iterator[RemoteFile]:
         """See ``Transport``."""
-        if not self._fs.exists(self._base):
-            raise NotTheFile("source_missing", "nothing lies there; check the place, and whether it is mounted")
+        with _reaching():
+            if not self._fs.exists(self._base):
+                raise NotTheFile("source_missing", "nothing lies there; check the place, and whether it is mounted")
+            found = {} if self._local else self._fs.find(self._base, detail=True)
+            hashed = self._etag_is_md5(next(iter(found), ""))
         if self._local:
             yield from self._local_files(Path(self._base))
-            return
-        found = self._fs.find(self._base, detail=True)
-        hashed = self._etag_is_md5(next(iter(found), ""))
         for full in sorted(found):
             info = found[full]
             etag = str(info.get("ETag", "")).strip('"')
@@ -123,10 +127,8 @@ class Store:
         return offset, self._local_blocks(file, offset) if self._local else self._blocks(file, offset)
 
     def _local_blocks(self, file: RemoteFile, offset: int) -> Iterator[bytes]:
-        try:
+        with _reaching():
             stream = open(file.name, "rb", buffering=0)  # noqa: PTH123, SIM115 - closed below
-        except (FileNotFoundError, PermissionError) as error:
-            raise NotTheFile("remote_file_unreadable", str(error)) from error
         with stream:
             stream.seek(offset)
             while block := stream.read(BLOCK):
@@ -135,13 +137,25 @@ class Store:
     def _blocks(self, file: RemoteFile, offset: int) -> Iterator[bytes]:
         for start in range(offset, file.size or 0, _OBJECT_BLOCK):
             end = min(start + _OBJECT_BLOCK, file.size or 0)
-            try:
-                yield cast("bytes", self._fs.cat_file(file.name, start=start, end=end))
-            except (FileNotFoundError, PermissionError) as error:
-                raise NotTheFile("remote_file_unreadable", str(error)) from error
+            with _reaching():
+                block = cast("bytes", self._fs.cat_file(file.name, start=start, end=end))
+            yield block
 
     def close(self) -> None:
         """Nothing is kept open."""
+
+
+@contextlib.contextmanager
+def _reaching() -> Iterator[None]:
+    """Turns what the libraries raise into OSError, where another attempt may help, and NotTheFile, where not."""
+    try:
+        yield
+    except (FileNotFoundError, PermissionError) as error:
+        raise NotTheFile("remote_file_unreadable", str(error)) from error
+    except (NoCredentialsError, ProfileNotFound) as error:
+        raise NotTheFile("link_refused", f"{error}: set key_env and secret_env, or profile, in options") from error
+    except (BotoCoreError, aiohttp.ClientError) as error:
+        raise ConnectionError(str(error)) from error
 
 
 def _local_file(path: Path, base: Path) -> RemoteFile:
