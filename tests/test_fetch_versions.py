@@ -4,6 +4,8 @@ import hashlib
 import io
 import json
 import os
+import re
+import shutil
 import threading
 import zipfile
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 
 import pytest
 import stores
+import yaml
 from builders import collection, contribution
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,6 +25,7 @@ from aqqua_dataset.compute import open_executor
 from aqqua_dataset.demo.draw import write_files
 from aqqua_dataset.demo.ecotaxa import ecotaxa_tsv, net_row
 from aqqua_dataset.pipeline import Collection, manifest, read_rows
+from aqqua_dataset.registry.check import check_registry
 from aqqua_dataset.registry.load import load_registry
 from aqqua_dataset.registry.models import FetchFrom, Permission, Source
 from aqqua_dataset.transfer import receive
@@ -346,8 +350,6 @@ def test_where_it_is_fetched_from_does_not_read_it_again(tmp_path: Path, source:
 def test_mistakes_in_the_registry_are_named_with_file_and_line(
     registry_folder: Path, tmp_path: Path, block: str, rule: str, key: str
 ) -> None:
-    import shutil
-
     shutil.copytree(registry_folder, tmp_path / "registry")
     file = tmp_path / "registry/contributions/kattegat-net-2019.yaml"
     lines = file.read_text().splitlines()
@@ -361,11 +363,22 @@ def test_mistakes_in_the_registry_are_named_with_file_and_line(
     assert "abc" not in str(found)
 
 
+def test_the_examples_of_the_page_are_valid(registry_folder: Path) -> None:
+    text = (registry_folder.parent / "docs/transfers.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    sources = [Source.model_validate(yaml.safe_load(block)["source"]) for block in blocks]
+    links = [url for s in sources if s.fetch_from for url in s.fetch_from.urls]
+    assert {url.partition("://")[0] for url in links if "://" in url} == {"https", "webdavs", "sftp", "s3", "ftp"}
+    at = load_registry(registry_folder)[0]
+    assert at is not None
+    named = {f"c{n}": contribution(f"c{n}", None, source=source) for n, source in enumerate(sources)}
+    found = check_registry(at.model_copy(update={"contributions": named}), {}, {})
+    assert not [f for f in found if f.rule.startswith("fetch_")]
+
+
 def test_the_command_says_what_it_did(
     registry_folder: Path, tmp_path: Path, source: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import shutil
-
     shutil.copytree(registry_folder, tmp_path / "registry")
     file = tmp_path / "registry/contributions/kattegat-net-2019.yaml"
     text = file.read_text().replace("kattegat-net-2019.zip", "kattegat-net-2019")
