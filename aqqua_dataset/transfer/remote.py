@@ -97,7 +97,7 @@ class Store:
             hashed = self._etag_is_md5(next(iter(found), ""))
         if self._local:
             yield from self._local_files(Path(self._base))
-        for full in sorted(found):
+        for full in sorted(f for f in found if not f.endswith("/")):  # some clients write empty objects for folders
             info = found[full]
             etag = str(info.get("ETag", "")).strip('"')
             path = full.removeprefix(f"{self._base}/") if full != self._base else full.rsplit("/", 1)[-1]

@@ -83,9 +83,9 @@ class Fetched:
 
     def new_version(self, today: dt.date) -> str:
         """Name of a version that isn't there yet: the day, with a number from the second on."""
-        names = set(self.store.names(self.folder))
+        names = set(self.store.names(self.folder))  # folders, too: another machine may be at one
         number = 1
-        while f"{(name := str(today) + (f'-{number}' if number > 1 else ''))}.jsonl" in names:
+        while {name := str(today) + (f"-{number}" if number > 1 else ""), f"{name}.jsonl"} & names:
             number += 1
         return name
 

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 import requests
+import urllib3
 
 from aqqua_dataset.transfer.names import link_name
 from aqqua_dataset.transfer.remote import BLOCK, TIMEOUT_S, NotTheFile, RemoteFile
@@ -131,7 +132,7 @@ def _body(answer: requests.Response, path: str) -> Iterator[bytes]:
                     raise _page()
                 first = False
                 yield block
-        except requests.packages.urllib3.exceptions.HTTPError as error:  # type: ignore[attr-defined]
+        except urllib3.exceptions.HTTPError as error:
             raise ConnectionError(str(error)) from error
 
 
