@@ -46,6 +46,11 @@ _OVERLAP = 400
 _VERSIONS = re.compile(r"version|software|firmware|driver|release", re.IGNORECASE)
 
 
+# Without one of these no pattern of ``KINDS`` matches; most texts are names and words, most columns numbers.
+_FIRST_SIEVE = r"(?i)[@\x{ff20}\x{fe6b}&%=+(\[{<\\/:]|\.\d{1,3}\.|tel|phone|fax|mobil|\sat\s"
+_HINT = re.compile(r"[@\uff20\ufe6b&%=+(\[{<\\/:\d]|\sat\s", re.IGNORECASE)
+
+
 class Kind(NamedTuple):
     """One kind of personal text.
 
@@ -119,6 +124,8 @@ def _personal_columns() -> re.Pattern[str]:
 
 def found_in(text: str, of: tuple[Kind, ...] = KINDS) -> Iterator[tuple[str, str]]:
     """Kind and wording of everything personal in a text."""
+    if of is KINDS and not _HINT.search(text):
+        return
     for kind in of:
         for match in kind.pattern.finditer(text):
             if not match.groupdict().get("spared"):
@@ -139,6 +146,8 @@ class Blotter:
 
     def blot(self, text: str) -> str:
         """The text with a mark in the place of everything personal."""
+        if self._kinds is KINDS and not _HINT.search(text):
+            return text
         for kind in self._kinds:
             text = kind.pattern.sub(functools.partial(self._mark, kind.name), text)
         return text
@@ -190,13 +199,16 @@ def _is_version(column: str, text: str) -> bool:
 def _suspicious(column: pa.ChunkedArray, of: tuple[Kind, ...]) -> pa.Array | None:
     """Places of the cells that a sieve doesn't let pass; None for the usual column without any.
 
-    The whole column is searched as one text first, which takes a tenth of the time.
+    The whole column is searched as one text first, and for a hint before that: each takes a third of the next.
     """
     pattern = "(?i)" + "|".join(f"(?:{kind.sieve})" for kind in of)
     for chunk in column.chunks:
         cells = chunk.drop_null()
         whole = pa.ListArray.from_arrays(pa.array([0, len(cells)], pa.int32()), cells)
-        if pc.any(pc.match_substring_regex(pc.binary_join(whole, "\n"), pattern)).as_py():
+        text = pc.binary_join(whole, "\n")
+        if of is KINDS and not pc.any(pc.match_substring_regex(text, _FIRST_SIEVE)).as_py():
+            continue
+        if pc.any(pc.match_substring_regex(text, pattern)).as_py():
             break
     else:
         return None

@@ -3,6 +3,8 @@
 Written from the server's rules and not from the client: states and their silent transitions, upsert on PUT, drafts
 hidden from strangers, rewritten rights, lower-case DOIs, plain affiliations unless asked for, size and rate limits,
 gzip. What a test wants to go wrong is told to ``Server.faults``.
+
+``python tests/datacite_server.py`` serves until it is stopped, for practice without the internet (docs/release.md).
 """
 
 import base64
@@ -11,6 +13,7 @@ import copy
 import gzip
 import json
 import re
+import sys
 import threading
 import time
 import urllib.parse
@@ -249,11 +252,11 @@ class _Quiet(ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def datacite_server(**settings: Any) -> Iterator[Server]:
-    """A fresh server on a free port; ``prefix`` and ``domains`` are those of the repository account."""
+def datacite_server(port: int = 0, **settings: Any) -> Iterator[Server]:
+    """A fresh server, on a free port by default; ``prefix`` and ``domains`` are those of the repository account."""
     state = Server(**settings)
     handler = type("Handler", (_Handler,), {"state": state, "lock": threading.Lock()})
-    server = _Quiet(("127.0.0.1", 0), handler)
+    server = _Quiet(("127.0.0.1", port), handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     state.address = f"http://127.0.0.1:{server.server_address[1]}"
@@ -263,3 +266,22 @@ def datacite_server(**settings: Any) -> Iterator[Server]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def main() -> None:
+    """Serves on port 8765, for the account whose name and password are the two arguments; shows every change."""
+    global USER, PASSWORD
+    USER, PASSWORD = sys.argv[1:3]
+    with datacite_server(port=8765, domains=("example.org",)) as running:
+        print(f"{running.address}, prefix {running.prefix}, landing pages at {', '.join(running.domains)}", flush=True)
+        shown = 0
+        while True:
+            time.sleep(0.2)
+            for seen in running.log[shown:]:
+                print(seen.method, seen.path, f"{seen.bytes:,} bytes", flush=True)
+                shown += 1
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(KeyboardInterrupt):
+        main()

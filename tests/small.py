@@ -2,22 +2,31 @@
 
 import datetime as dt
 import shutil
+import uuid
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from builders import person, registry
 
+from aqqua_dataset import schema
 from aqqua_dataset.compute import SerialExecutor
 from aqqua_dataset.dedup.exact import find_duplicates
 from aqqua_dataset.demo.draw import encode, organism, write_files
 from aqqua_dataset.demo.ecotaxa import ecotaxa_tsv, net_row
+from aqqua_dataset.images.inspect import inspect_file
+from aqqua_dataset.images.pack import index_path, rejected_path, shard_path
+from aqqua_dataset.images.shards import ShardIndex, ShardWriter
 from aqqua_dataset.pipeline import Collection, run_contribution
 from aqqua_dataset.registry.models import Contribution, Event, Person, Registry
 from aqqua_dataset.registry.publishing import SignOff
 from aqqua_dataset.release.build import Release, build_release
 from aqqua_dataset.release.gate import ReleaseRequest
+from aqqua_dataset.sources.rows import ids_path
 from aqqua_dataset.warehouse import Warehouse
 
 DAY = dt.date(2027, 7, 15)
@@ -45,6 +54,62 @@ def pack(made: Collection) -> None:
     for name in made.registry.contributions:
         run_contribution(made, name, SerialExecutor(), 1, lambda _: None)
     find_duplicates(made)
+
+
+def multiply(made: Collection, template: str, given: Mapping[str, list[bytes]]) -> None:
+    """Packs contributions like one that went all the way, with pictures and ids of their own; some milliseconds each.
+
+    The template has at least as many images as any of them, and its id in whatever should be different.
+    """
+    warehouse = made.warehouse
+    for name, images in given.items():
+        ids = {old: str(uuid.uuid5(uuid.NAMESPACE_OID, f"{name} {old}")) for old in _ids(warehouse, template)}
+        for stage in ("rows", "core", "quality", "images"):
+            told = warehouse.read_json(f"contributions/{template}/{stage}.json")
+            folder = told["folder"].replace(template, name)
+            for path in warehouse.find(told["folder"]) if stage != "images" else ():
+                table = warehouse.read_parquet(path)
+                kept = table if "rejected" in path else table.slice(0, len(images))
+                renamed = _renamed(kept, template, name, ids)
+                warehouse.write_parquet(path.replace(template, name), renamed, renamed.schema)
+            if stage == "images":
+                _pack_pictures(warehouse, folder, list(ids.values()), images)
+            parts = [len(images)] * len(told["parts"])
+            warehouse.write_json(f"contributions/{name}/{stage}.json", {**told, "folder": folder, "parts": parts,
+                "numbers": {k: len(images) if n else 0 for k, n in told["numbers"].items()}})  # fmt: skip
+    find_duplicates(made)
+
+
+def _ids(warehouse: Warehouse, contribution: str) -> list[str]:
+    """Image ids in the order of the rows."""
+    folder = warehouse.read_json(f"contributions/{contribution}/rows.json")["folder"]
+    return [str(i) for i in warehouse.read_parquet(ids_path(folder, 0))["image_id"].to_pylist()]
+
+
+def _renamed(table: pa.Table, template: str, name: str, ids: Mapping[str, str]) -> pa.Table:
+    for place, field in enumerate(table.schema):
+        if field.name in ("image_id", "aqqua_image_id"):
+            column = pa.array([ids[i] for i in table[field.name].to_pylist()], field.type)
+        elif pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
+            column = pc.replace_substring(table[field.name], template, name)
+        else:
+            continue
+        table = table.set_column(place, field, column)
+    return table
+
+
+def _pack_pictures(warehouse: Warehouse, folder: str, ids: list[str], images: list[bytes]) -> None:
+    index = ShardIndex(shard_path(folder, 0))
+    with warehouse.create(index.shard) as stream:
+        writer = ShardWriter(stream)
+        for image_id, data in zip(ids, images, strict=False):
+            found = inspect_file(data)
+            index.add(image_id, found, writer.add(image_id, found.image_format, found.data))
+        writer.finish()
+    warehouse.write_parquet(
+        rejected_path(folder, 0), schema.arrow("quarantine").empty_table(), schema.arrow("quarantine")
+    )
+    warehouse.write_parquet(index_path(folder, 0), index.table(), schema.arrow("shard_index"))
 
 
 def copied(made: Collection, folder: Path, *contributions: Contribution) -> Collection:

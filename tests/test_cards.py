@@ -4,15 +4,13 @@ Every tool reads a real public release of two contributions. Those that can't sh
 one that the test makes (``tests/environments.py``): mlcroissant, extruct, signposting, roc-validator, commonmeta-py.
 """
 
-import functools
 import hashlib
-import http.server
+import html
 import json
 import re
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,13 +21,15 @@ import yaml
 from described import DOI, ORCID
 from PIL import Image
 from small import INTERNAL, build
-from third_party import BEHIND, run_with
+from stores import rclone
+from third_party import BEHIND, ROOT, run_with
 
 from aqqua_dataset import maintenance
 from aqqua_dataset.checksums import listed_files, write_parts
 from aqqua_dataset.pipeline import Collection
 from aqqua_dataset.release.croissant import croissant_problems
-from aqqua_dataset.release.downloading import CHECK_COMMANDS, download_commands
+from aqqua_dataset.release.downloading import download_commands
+from aqqua_dataset.release.said import said_by_documents
 from aqqua_dataset.warehouse import Warehouse
 
 
@@ -41,16 +41,8 @@ def copy(public: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def served(public: Path) -> Iterator[str]:
     """Address of the release on this machine, with a slash at its end."""
-    handler = functools.partial(_Quiet, directory=str(public))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-
-
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        """Says nothing."""
+    with rclone("http", public) as port:
+        yield f"http://127.0.0.1:{port}/"
 
 
 def read(folder: Path, name: str) -> Any:
@@ -301,20 +293,28 @@ def test_what_the_page_says_of_downloading_and_checking_works(served: str, publi
                               text=True, check=False)  # fmt: skip
 
     page = (public / "index.html").read_text(encoding="utf-8")
-    assert "release=https://example.org/test/v1.0.0/" in page
-    done = run(download_commands(served))
+    blocks = [html.unescape(b) for b in re.findall(r"<pre><code>(.*?)</code></pre>", page, re.DOTALL)]
+    reading, fetching, checking = (b.replace("https://example.org/test/v1.0.0/", served) for b in blocks)
+    assert served in reading
+    assert fetching == download_commands(served)
+    done = run(fetching)
     assert done.returncode == 0, done.stderr
     assert {p.relative_to(tmp_path): p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == {
         p.relative_to(public): p.read_bytes() for p in public.rglob("*") if p.is_file()
     }
-    done = run(CHECK_COMMANDS)
+    done = run(checking)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     readme = (public / "README.md").read_text(encoding="utf-8")
-    [checking] = re.findall(r"```sh\n(.*?)```", readme, re.DOTALL)
-    assert run(checking).returncode == 0
+    [of_readme] = re.findall(r"```sh\n(.*?)```", readme, re.DOTALL)
+    assert run(of_readme).returncode == 0
+    [of_docs] = re.findall(r"```sh\n(.*?)```", (ROOT / "docs/cards.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert of_docs.strip() == checking
+    counting = f"{reading.replace('ifcb', 'zooscan')}\n    print(pixels.shape, label)"
+    done = run(f"{sys.executable} -W error -c '{counting.replace(chr(39), chr(39) + chr(92) + chr(39) * 2)}'")
+    assert (done.returncode, len(done.stdout.splitlines())) == (0, 17), done.stderr
     for path in ("README.md", "metadata/contribution=one/part-00000.parquet"):
         (tmp_path / path).write_bytes((tmp_path / path).read_bytes() + b"x")
-        assert run(CHECK_COMMANDS).returncode != 0, path
+        assert run(checking).returncode != 0, path
         shutil.copyfile(public / path, tmp_path / path)
 
 
@@ -366,3 +366,39 @@ def test_the_sample_archive_holds_the_images_as_published(public: Path, tmp_path
     with Image.open(next(tmp_path.iterdir())) as picture:
         picture.verify()
     assert rows.loc[list(found), "contribution_id"].value_counts().to_dict() == {"one": 10, "two": 3}
+
+
+# --- all together
+
+
+def test_every_document_says_the_same_and_is_really_read(public: Path) -> None:
+    """What the gate compares (G16): a document with another version, title, date or number is noticed."""
+
+    def read_one(path: str) -> str:
+        return (public / path).read_text(encoding="utf-8")
+
+    said = said_by_documents(read_one)
+    expected = {
+        "title": "Test collection", "version": "1.0.0", "doi": DOI, "date": "2027-07-15", "images": 17,
+        "licence": "cc-by-nc-4.0", "licence_url": "https://creativecommons.org/licenses/by-nc/4.0/legalcode",
+        "names": ["Member, Core", "Second, Core", "Test Data Provider Consortium"],
+    }  # fmt: skip
+    for file, told in said.items():
+        assert told.items() <= expected.items(), file
+    assert len(said) == 10
+    for file in said:
+        path = file.split(" ")[0]
+        others = {
+            "1.0.0": "1.0.1",
+            "Test collection": "Another title",
+            "2027-07-15": "2027-07-16",
+            DOI: "10.1234/other",
+        }
+
+        def changed(name: str, path: str = path, others: dict[str, str] = others) -> str:
+            text = read_one(name)
+            for old, new in others.items() if name == path else ():
+                text = text.replace(old, new)
+            return text
+
+        assert not said_by_documents(changed)[file].items() <= expected.items(), file

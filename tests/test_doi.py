@@ -1,15 +1,40 @@
-"""Registering DOIs against a server on loopback: the safety protocol, idempotence, healing, and the server's traps."""
+"""Registering DOIs against a server on loopback: the safety protocol, idempotence, healing, and the server's traps.
+
+Traps of DataCite's client and server, and the test that shows each is met (b: by the library itself, as a control):
+
+* the default target is production; the test system is chosen by name: ``test_the_two_systems_are_never_mixed_up``
+* no time-out, no retry: ``test_a_change_that_was_made_without_an_answer_counts``, ``…_is_made_by_the_next_run``
+* the caller's dict is written to, the next draft is published (b): ``test_the_library_meets_the_traps…``; no event is
+  ever in a record: ``test_the_client_never_sends_an_event_with_a_record``
+* a second draft of a DOI is refused (422), and called a server error (b): ``…_is_not_asked_for_again``
+* PUT creates what isn't there (b): ``test_nothing_but_a_draft_makes_a_doi``, ``test_a_doi_that_vanishes_…_is_reported``
+* impossible transitions are ignored: ``test_an_event_the_server_ignores_is_noticed``
+* affiliations and publisher come back plain, the year as a number (b): ``test_the_library_…``; compared in one form:
+  ``test_draft_update_publish_and_every_second_run_changes_nothing``
+* known licences are rewritten: the record says it as the server would; the same test, and
+  ``test_a_licence_comes_back_as_it_was_sent``
+* 413 above 10 MiB, gzip counts compressed: ``test_what_is_too_large_plain_goes_compressed``
+* 429 with seconds or a date: ``test_the_server_says_how_long_to_wait``; User-Agent: ``test_the_client_says_who_it_is``
+* 10,000 names, 191 characters of version, DOI syntax, wrong year, event: ``test_too_many_names_…``
+* drafts are hidden from strangers and can be deleted, nothing else can: ``test_drafts_are_hidden…``
+* URL of another domain: ``test_an_address_outside_the_account_s_domains_is_refused``
+* an old jsonschema lets mistakes pass, and what the schema doesn't see: ``test_release_documents.py``
+"""
 
 import copy
 import datetime as dt
 import email.utils
 import random
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import builders
 import dagster as dg
+import datacite_server as datacite_server_module
+import pandas as pd
 import pytest
 from datacite import DataCiteRESTClient, schema45
 from datacite.errors import DataCiteError, DataCiteServerError
@@ -20,13 +45,15 @@ from aqqua_dataset.findings import Finding
 from aqqua_dataset.orchestration.resources import CollectionResource
 from aqqua_dataset.registry.dois import check_dois
 from aqqua_dataset.registry.models import Registry, Settings
-from aqqua_dataset.registry.publishing import DoiSettings, DoiSystem
+from aqqua_dataset.registry.publishing import DoiPart, DoiSettings, DoiSystem
 from aqqua_dataset.release import doi_job
 from aqqua_dataset.release.datacite_client import Account, DataCiteClient, DataCiteRefused
 from aqqua_dataset.release.doi import datacite_record
 from aqqua_dataset.release.doi_job import Sealed
-from aqqua_dataset.release.facts import ReleaseFacts
+from aqqua_dataset.release.doi_parts import part_path, write_parts
+from aqqua_dataset.release.facts import PreviousRelease, ReleaseFacts
 from aqqua_dataset.release.people import author_list
+from aqqua_dataset.warehouse import Warehouse
 
 ON_THE_DAY = dt.datetime(2027, 7, 14, 22, 0, tzinfo=dt.UTC)  # midnight in Berlin
 BEFORE = ON_THE_DAY - dt.timedelta(seconds=1)
@@ -107,8 +134,16 @@ def test_what_is_stored_says_how_version_and_concept_belong_together(server: Ser
         doi: {(r["relationType"], r["relatedIdentifier"]) for r in server.dois[doi]["relatedIdentifiers"]}
         for doi in (VERSION, CONCEPT)
     }
+    # The sealed record has the same, under the production prefix.
+    stored = sealed(settings(server.address)).record["relatedIdentifiers"]
+    assert {(r["relationType"], r["relatedIdentifier"].replace(PREFIX + "/aqqua", f"{TEST_PREFIX}/aqqua"))
+            for r in stored} == relations[VERSION]  # fmt: skip
     assert relations == {
-        VERSION: {("IsVersionOf", CONCEPT), ("IsDescribedBy", "10.1234/paper")},
+        VERSION: {
+            ("IsVersionOf", CONCEPT),
+            ("IsDescribedBy", "10.1234/paper"),
+            ("HasMetadata", "https://example.org/test/v1.0.0/croissant.json"),
+        },
         CONCEPT: {("HasVersion", VERSION)},
     }
     assert server.dois[VERSION]["url"] == "https://example.org/test/v1.0.0/"
@@ -217,6 +252,10 @@ def system(prefix: str, api: str, password: str = "B") -> DoiSystem:
     return DoiSystem(prefix=prefix, api=api, user_env="A", password_env=password)
 
 
+PART = DoiPart(doi=f"{PREFIX}/aqqua.v1.a", title="A", url="https://example.org/a", instruments=("ifcb",))
+OTHER_PART = DoiPart(doi=f"{PREFIX}/aqqua.v1.b", title="B", url="https://example.org/b", contributions=("one",))
+
+
 @pytest.mark.parametrize(
     ("change", "rule"),
     [
@@ -227,6 +266,13 @@ def system(prefix: str, api: str, password: str = "B") -> DoiSystem:
         ({"test": system(PREFIX, "https://x.org")}, "doi_prefix"),
         ({"production": system("10.5072", "https://x.org")}, "doi_prefix"),
         ({"test": system("10.5072", "https://x.org", "pass word")}, "doi_secret"),
+        ({"parts": (PART.model_copy(update={"instruments": ()}),)}, "doi_part"),
+        ({"parts": (PART.model_copy(update={"contributions": ("one",)}),)}, "doi_part"),
+        ({"parts": (PART, OTHER_PART)}, "doi_part"),
+        ({"parts": (PART, OTHER_PART.model_copy(update={"contributions": (), "instruments": ("ifcb",)}))}, "doi_part"),
+        ({"parts": (PART.model_copy(update={"url": "ftp.example.org"}),)}, "doi_part"),
+        ({"parts": (PART.model_copy(update={"doi": f"{PREFIX}/aqqua"}),)}, "doi_twice"),
+        ({"parts": (PART.model_copy(update={"doi": "10.5072/x"}),)}, "doi_prefix"),
     ],
 )  # fmt: skip
 def test_wrong_settings_are_found(change: dict[str, Any], rule: str) -> None:
@@ -325,6 +371,156 @@ def test_the_client_says_who_it_is(server: Server) -> None:
     agent = server.log[0].headers["user-agent"]
     assert agent.startswith("aqqua_dataset/")
     assert agent.endswith("(https://example.org/test; mailto:dataset@example.org)")
+
+
+# --- sizes
+
+
+def test_what_is_too_large_plain_goes_compressed(server: Server) -> None:
+    release = replace(sealed(settings(server.address)), record=big_record(9_990))
+    plain = copy.deepcopy(release.record) | {"descriptions": [
+        {"description": "x" * 9_000_000, "descriptionType": "Abstract"}]}  # fmt: skip
+    with pytest.raises(DataCiteServerError):
+        library(server).draft_doi({k: v for k, v in plain.items() if k != "doi"}, doi=VERSION)
+    assert server.log[-1].bytes > datacite_server_module.MOST_BYTES
+    assert server.dois == {}
+    ours = client(server)
+    ours.create_draft(VERSION, "https://example.org/test/", {k: v for k, v in plain.items() if k != "doi"})
+    assert server.log[-1].bytes < 1_000_000
+    assert len(server.dois[VERSION]["contributors"]) == 9_990
+
+
+def test_a_server_that_takes_less_says_so_and_nothing_is_made(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(datacite_server_module, "MOST_BYTES", 1_000)
+    with pytest.raises(DataCiteRefused, match="413: the record is larger than the server takes"):
+        step(server, "draft")
+    assert server.dois == {}
+    assert len(server.changing) == 1
+
+
+# --- parts and dates
+
+PARTS = (
+    DoiPart(doi=f"{PREFIX}/aqqua.v1.ifcb", title="IFCB", url="https://example.org/r/1", instruments=("ifcb",)),
+    DoiPart(doi=f"{PREFIX}/aqqua.v1.uvp", title="UVP", url="https://example.org/r/2", instruments=("uvp6",)),
+)
+
+
+def divided(api: str) -> tuple[Settings, Sealed]:
+    """Settings with two parts and a release that has their records, counted from tables of its own."""
+    using = settings(api, parts=PARTS)
+    one, two = builders.contribution("one", None), builders.contribution("two", None, owners=("owner-two",))
+    registry = builders.registry(one, two).model_copy(update={"settings": using})
+    rows = pd.DataFrame(
+        {
+            "contribution_id": ["one"] * 4 + ["two"] * 2, "instrument_id": ["ifcb"] * 4 + ["uvp6", "ifcb"],
+            "length": [100, 600, 512, 1, 5, 7], "longitude": [1.0, 2, 3, 4, 50, 6], "latitude": [1.0, 2, 3, 4, 50, 6],
+            "datetime_utc": pd.to_datetime(["2001-02-03T10:00Z"] * 4 + ["2010-01-01T23:30Z", "2002-01-01T00:00Z"]),
+            "credited_contributions": [["one"]] * 3 + [["one", "two"]] + [["two"]] * 2,
+        }
+    )  # fmt: skip
+    facts = ReleaseFacts("1.0.0", "public", dt.date(2027, 7, 15), False, {"one": 4, "two": 2}, {"ifcb": 5, "uvp6": 1},
+                         9_000, (1, 1, 50, 50), dt.date(2001, 2, 3), dt.date(2010, 1, 1))  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        warehouse = Warehouse(folder)
+        rows.to_parquet(f"{folder}/t.parquet")
+        assert write_parts(warehouse, "r", registry, facts, ["t.parquet"]) == []
+        made = tuple(warehouse.read_json(f"r/{part_path(n)}") for n in (1, 2))
+    record = datacite_record(registry, facts, author_list(registry, ["one", "two"]))
+    return using, Sealed("r", "1.0.0", "public", False, record, cast("tuple[dict[str, Any], ...]", made))
+
+
+def test_parts_count_and_name_what_is_in_them_and_belong_to_the_whole(server: Server) -> None:
+    using, release = divided(server.address)
+    ifcb, uvp = release.parts
+    assert [p["titles"][0]["title"] for p in release.parts] == ["Test collection: IFCB", "Test collection: UVP"]
+    # A member takes its header of 512 bytes and its bytes filled up to whole blocks.
+    assert ifcb["sizes"] == ["5 images", f"{5 * 512 + 512 + 1024 + 512 + 512 + 512} bytes of image archives"]
+    assert uvp["sizes"] == ["1 images", "1024 bytes of image archives"]
+    assert {c["name"] for c in uvp["contributors"]} == {"Two, Owner", "Institute One"}
+    assert {c["name"] for c in ifcb["contributors"]} == {"One, Owner", "Two, Owner", "Institute One"}
+    assert ifcb["geoLocations"][0]["geoLocationBox"]["eastBoundLongitude"] == 6
+    collected = {d["dateType"]: d["date"] for d in uvp["dates"]}["Collected"]
+    assert collected == "2010-01-01/2010-01-01"
+    assert {(r["relationType"], r["relatedIdentifier"]) for r in uvp["relatedIdentifiers"]} == {
+        ("IsPartOf", f"{PREFIX}/aqqua.v1"),
+    }
+    steps = doi_job.register("draft", using, release, False, [], ON_THE_DAY, lambda _: None)
+    assert [(s.doi, s.done) for s in steps] == [
+        (VERSION, "created"), (f"{VERSION}.ifcb", "created"), (f"{VERSION}.uvp", "created"), (CONCEPT, "created"),
+    ]  # fmt: skip
+    related = {(r["relationType"], r["relatedIdentifier"]) for r in server.dois[VERSION]["relatedIdentifiers"]}
+    assert {("HasPart", f"{VERSION}.ifcb"), ("HasPart", f"{VERSION}.uvp")} <= related
+    assert server.dois[f"{VERSION}.uvp"]["relatedIdentifiers"][0]["relatedIdentifier"] == VERSION
+    assert server.dois[f"{VERSION}.ifcb"]["url"] == "https://example.org/r/1"
+    again = doi_job.register("draft", using, release, False, [], ON_THE_DAY, lambda _: None)
+    assert {s.done for s in again} == {"nothing"}
+
+
+def test_a_part_without_images_stops_the_release_and_other_parts_than_sealed_nothing_is_sent(
+    server: Server, tmp_path: Path
+) -> None:
+    using, release = divided(server.address)
+    registry = builders.registry(builders.contribution("one", None)).model_copy(update={"settings": using})
+    facts = ReleaseFacts("1.0.0", "public", dt.date(2027, 7, 15), False, {}, {}, 0, None, None, None)
+    found = write_parts(Warehouse(str(tmp_path)), "r", registry, facts, [])
+    assert [(f.rule, f.value) for f in found] == [("doi_part_empty", p.doi) for p in PARTS]
+    assert list(tmp_path.rglob("*.json")) == []
+    with pytest.raises(DataCiteRefused, match="the release has 1 parts, settings"):
+        doi_job.register("draft", using, replace(release, parts=release.parts[:1]), False, [], ON_THE_DAY, print)
+    assert server.log == []
+
+
+def test_a_relation_that_came_after_the_release_is_sent_and_each_once(server: Server) -> None:
+    release = sealed(settings(server.address))
+    step(server, "draft", release)
+    later = settings(server.address, software="10.5281/zenodo.1", earlier=(f"{PREFIX}/aqqua.v0",))
+    steps = doi_job.register("draft", later, release, False, [], ON_THE_DAY, lambda _: None)
+    assert [s.differs for s in steps] == [("relatedIdentifiers",), ("relatedIdentifiers",)]
+    told = [(r["relationType"], r["relatedIdentifier"]) for r in server.dois[VERSION]["relatedIdentifiers"]]
+    assert len(told) == len(set(told))
+    assert {("IsCompiledBy", "10.5281/zenodo.1"), ("IsNewVersionOf", f"{PREFIX}/aqqua.v0")} <= set(told)
+
+
+def test_a_minor_version_keeps_the_day_of_issue_and_says_when_it_was_updated() -> None:
+    using = settings("https://api.example.org")
+    before = (
+        PreviousRelease("0.9.0", dt.date(2027, 7, 1), "a" * 64),
+        PreviousRelease("1.0.0", dt.date(2027, 7, 15), "b" * 64),
+    )
+    minor = sealed(using, version="1.1.0", date=dt.date(2027, 9, 1), previous=before).record
+    assert {d["dateType"]: d["date"] for d in minor["dates"]} == {
+        "Available": "2027-07-15", "Issued": "2027-07-15", "Updated": "2027-09-01",
+        "Collected": "1990-05-01/2024-02-29",
+    }  # fmt: skip
+    major = sealed(using, version="2.0.0", date=dt.date(2028, 1, 1), previous=before).record
+    assert "Updated" not in {d["dateType"] for d in major["dates"]}
+    assert schema45.validate(minor)
+
+
+def test_a_licence_comes_back_as_it_was_sent(server: Server) -> None:
+    step(server, "draft")
+    sent = (server.changing[0].body or {})["rightsList"]
+    assert server.dois[VERSION]["rightsList"] == sent
+
+
+def test_the_two_systems_are_never_mixed_up(server: Server) -> None:
+    using = settings(server.address)
+    assert using.doi.production is not None
+    elsewhere = using.doi.production.model_copy(update={"api": "http://127.0.0.1:9"})
+    changed = using.model_copy(update={"doi": using.doi.model_copy(update={"production": elsewhere})})
+    doi_job.register("draft", changed, sealed(using), False, [], ON_THE_DAY, lambda _: None)
+    assert {d.split("/")[0] for d in server.dois} == {TEST_PREFIX}
+    only_test = using.model_copy(update={"doi": using.doi.model_copy(update={"production": None})})
+    with pytest.raises(DataCiteRefused, match="expected the production system"):
+        doi_job.register("draft", only_test, sealed(using), True, [], ON_THE_DAY, lambda _: None)
+
+
+def test_an_address_outside_the_account_s_domains_is_refused(server: Server) -> None:
+    server.domains = ("example.net",)
+    with pytest.raises(DataCiteRefused, match="not allowed by repository domain settings"):
+        step(server, "draft")
+    assert server.dois == {}
 
 
 # --- the server is as the library knows it

@@ -11,8 +11,8 @@ import pytest
 from aqqua_dataset.registry.models import Attribution, Event, Permission, Registry, Source
 from aqqua_dataset.registry.publishing import Form, PositionReview, SignOff
 from aqqua_dataset.release.gate import ReleaseRequest
-from aqqua_dataset.release.gate_page import gate_html, gate_markdown
-from aqqua_dataset.release.gate_rules import EARLY_RULES, RULES, Verdict, judge
+from aqqua_dataset.release.gate_page import gate_html, gate_markdown, summary
+from aqqua_dataset.release.gate_rules import BUILD_RULES, EARLY_RULES, RULES, Verdict, judge
 from aqqua_dataset.release.released import Released, planned
 
 NOW = dt.datetime(2027, 7, 15, 8, tzinfo=dt.UTC)
@@ -92,9 +92,9 @@ GIVEN = builders.contribution("x", None).permissions
 BAD_ORCID = builders.person("x-y", orcid="0000-0000-0000-0000")
 LATE = tuple(Permission(id=p, date=dt.date(2027, 7, 16)) for p in builders.MANDATORY)
 FAILING: list[tuple[str, Change]] = [
-    ("G01", of_release(rehearsal=True)),
-    ("G01", of_release(view="private")),
-    ("G01", of_release(view="internal")),
+    ("G01", of_release(rehearsal=True, documents={})),
+    ("G01", of_release(view="private", documents={})),
+    ("G01", of_release(view="internal", documents={})),
     ("G02", of_release(images={"one": 6, "": 1}, total=7, published={"one": 6, "": 1}, documents={})),
     ("G03", contribution(form_id=None)),
     ("G03", contribution(permissions=LATE)),
@@ -177,6 +177,11 @@ def test_the_second_before_is_too_early() -> None:
     before = dt.datetime(2027, 7, 14, 21, 59, 59, tzinfo=dt.UTC)
     assert "G01" in red(judge(*green(), before))
     assert "G01" not in red(judge(*green(), before + dt.timedelta(seconds=1)))
+
+
+def test_the_page_of_a_build_does_not_pass_for_a_permission() -> None:
+    assert summary(judge(*green(), NOW)) == "All rules are green. It may be published."
+    assert "still needed" in summary(judge(*green(), NOW, BUILD_RULES))
 
 
 def test_the_pages_say_what_was_found_and_never_what_is_private() -> None:

@@ -96,18 +96,18 @@ def test_what_only_the_registry_knows_is_red_before_anything_is_built(made: Coll
 
 
 def test_what_the_files_show_keeps_the_release_unsealed_and_a_rehearsal_says_it(made: Collection) -> None:
-    credit = Attribution(state="given", text="Owner One, call +49 431 600 1234")
-    wrong = changed(made, made.registry.contributions["one"].model_copy(update={"attribution": credit}))
+    credit = Attribution(state="given", text="Owner Two")  # a public copy needs its notice as well
+    wrong = changed(made, made.registry.contributions["open"].model_copy(update={"attribution": credit}))
     with pytest.raises(ReleaseRefused) as refused:
         build(wrong, PUBLIC)
-    assert rules(refused) == {"G13"}
+    assert rules(refused) == {"G10"}
     folder = "releases/public/v1.0.0"
     assert not made.warehouse.exists(f"{folder}/RELEASED.json")
     page = made.warehouse.open("gates/public/v1.0.0/gate.html").read().decode()
-    assert "Red: G13." in page
+    assert "Red: G10." in page
     for request in (REHEARSAL, INTERNAL):
         told = build(wrong, request, dt.datetime(2026, 11, 21, tzinfo=dt.UTC))
-        assert {(f.rule, f.severity) for f in told.findings} == {("G01", "warning"), ("G13", "warning")}
+        assert {(f.rule, f.severity) for f in told.findings} == {("G01", "warning"), ("G10", "warning")}
     assert build(made, PUBLIC).facts.image_count == 7  # put right, the same version is built
 
 
@@ -145,6 +145,8 @@ def test_two_signatures_make_it_the_latest_once(released: tuple[Collection, Rele
         "version": "1.0.0", "prefix": "v1.0.0/", "doi": "10.1234/test.v1",
         "manifest_sha256": sealed["manifest_sha256"],
     }  # fmt: skip
+    page = (latest.parent / "index.html").read_text()
+    assert '<a href="v1.0.0/index.html">1.0.0</a>' in page
     before = latest.stat()
     workflow.publish(ready, [], release.folder, NOW)
     assert (latest.stat().st_mtime_ns, latest.stat().st_ino) == (before.st_mtime_ns, before.st_ino)
@@ -270,7 +272,7 @@ def test_names_without_a_form_are_checked_too(made: Collection) -> None:
 
 def test_hashing_goes_over_the_executor(released: tuple[Collection, Release]) -> None:
     using, release = released
-    given: list[object] = []
+    given: list[tuple[object, ...]] = []
 
     class Counting(Executor):
         def submit(self, fn, /, *args, **kwargs) -> Future:  # type: ignore[no-untyped-def,type-arg]
@@ -279,5 +281,6 @@ def test_hashing_goes_over_the_executor(released: tuple[Collection, Release]) ->
 
     read = read_released(using.warehouse, release.folder, frozenset(), Counting(), 2)
     assert read.damaged == ()
-    listed = using.warehouse.open(f"{release.folder}/manifest-sha256.txt").read().decode()
-    assert len(given) == sum(not line.startswith("#") for line in listed.splitlines())
+    hashed = {task[0][0] for task in given if isinstance(task[0], tuple)}
+    files = {p.removeprefix(f"{release.folder}/") for p in using.warehouse.find(release.folder)}
+    assert hashed == files - {"RELEASED.json", "manifest-sha256.txt"}

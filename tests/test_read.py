@@ -156,7 +156,7 @@ def test_a_stream_that_is_no_shard_is_damaged(tmp_path: Path) -> None:
 
 def test_tar_and_tarfile_read_the_same_names_and_bytes(home: Path, reader: ReleaseReader, tmp_path: Path) -> None:
     expected = dict(reader.stream())
-    for path in (p for p in reader.files() if p.endswith(".tar")):
+    for path in (p for p in reader.files() if p.startswith("images/")):
         shard = home / "warehouse" / FOLDER / path
         subprocess.run(["tar", "-xf", str(shard), "-C", str(tmp_path)], check=True)
         with tarfile.open(shard) as archive:

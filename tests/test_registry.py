@@ -159,6 +159,8 @@ MISTAKES = [
     (SETTINGS, "time_zone: Europe/Berlin", "time_zone: Berlin", "time_zone_unknown", "time_zone", "Berlin",
      "time_zone"),
     (SETTINGS, "aqqua@example.org", "aqqua", "email_invalid", "dataset.contact_email", "aqqua", "contact_email"),
+    (SETTINGS, "https://example.org/imprint", "imprint", "address_invalid", "dataset.imprint_url", "imprint",
+     "imprint_url"),
     # what the data are read by
     (LAKE, "time_zone: Europe/Berlin", "time_zone: Europe", "time_zone_unknown", "declared.time_zone", "Europe",
      "time_zone"),

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -28,9 +29,9 @@ def release(released: Path) -> OpenRelease:
 
 
 @pytest.fixture(scope="module")
-def most(released: Path) -> int:
+def most(release: OpenRelease, tmp_path_factory: pytest.TempPathFactory) -> int:
     """Bytes that a part of the images has to do for."""
-    return size(released) - 38_000
+    return write_sample(release, Warehouse(str(tmp_path_factory.mktemp("all"))), 10**9).size - 38_000
 
 
 @pytest.fixture(scope="module")
@@ -83,14 +84,25 @@ def test_a_sample_keeps_its_size_and_has_every_instrument_and_contribution(
     assert share["flowcam"] > share["zooscan"]
 
 
-def test_a_sample_is_a_complete_release(small: Path, released: Path, release: OpenRelease) -> None:
+def test_a_sample_is_a_complete_release(
+    small: Path, released: Path, release: OpenRelease, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     subprocess.run(["sha256sum", "--check", "--quiet", "--strict", "manifest-sha256.txt"], cwd=small, check=True)
+    (check,) = re.findall(r"```sh\n(.*?)```", (small / "README.md").read_text(), re.DOTALL)
+    subprocess.run(["bash", "-o", "pipefail", "-ec", check], cwd=small, check=True)
     listed = {line.split("  ")[1] for line in (small / "manifest-sha256.txt").read_text().splitlines()[1:]}
+    parts = (small / "manifest/part-00000.tsv").read_text().splitlines()
+    listed |= {line.split("\t")[0] for line in parts if not line.startswith("#")}
     present = {p.relative_to(small).as_posix() for p in small.rglob("*") if p.is_file()}
     assert present - listed == {"manifest-sha256.txt", "RELEASED.json"}
     kinds = {re.sub(r"contribution=[^/]*", "contribution=", p.relative_to(released).as_posix())
              for p in released.rglob("*") if p.is_file()}  # fmt: skip
-    assert {re.sub(r"contribution=[^/]*", "contribution=", p) for p in present} == kinds
+    # What describes the whole's own files stays behind.
+    of_the_whole = {
+        "croissant.json", "datapackage.json", "index.html", "linkset.json", "ro-crate-metadata.json", "stats.json",
+        "contributions/index.html", "sample/images.rehearsal.tar",
+    }  # fmt: skip
+    assert {re.sub(r"contribution=[^/]*", "contribution=", p) for p in present} == kinds - of_the_whole
     sealed = json.loads((small / "RELEASED.json").read_text())
     assert sealed["sample_of"] == release.facts["manifest_sha256"]
     assert sealed["manifest_sha256"] == hashlib.sha256((small / "manifest-sha256.txt").read_bytes()).hexdigest()
@@ -110,6 +122,12 @@ def test_a_sample_is_a_complete_release(small: Path, released: Path, release: Op
     duplicates, all_duplicates = (pd.read_parquet(f / "duplicates.parquet") for f in (small, released))
     expected = all_duplicates[all_duplicates["kept_image_id"].isin(chosen["image_id"])]
     assert duplicates["image_id"].tolist() == expected["image_id"].tolist()
+    at_home = tmp_path / "warehouse/releases/public"
+    at_home.mkdir(parents=True)
+    shutil.copytree(small, at_home / "v0.1.0-sample")
+    places = ["--registry", str(ROOT / "contributor_registry"), "--warehouse", str(tmp_path / "warehouse")]
+    assert cli.main(["warehouse", "check", "--deep", *places]) == 0
+    assert "0 errors, 0 orphans" in capsys.readouterr().out
     assert {p.name for p in (small / "contributions").iterdir()} == {f"{c}.html" for c in credited}
     said, all_said = (
         pd.concat([pd.read_parquet(p) for p in sorted((f / "annotations").rglob("*.parquet"))])
@@ -120,7 +138,7 @@ def test_a_sample_is_a_complete_release(small: Path, released: Path, release: Op
     assert said["copy_image_id"].tolist() == expected["copy_image_id"].tolist()
 
 
-def test_a_second_sample_has_the_same_too_fewand_a_large_one_has_everything(
+def test_a_second_sample_has_the_same_bytes_and_a_large_one_has_everything(
     small: Path, released: Path, release: OpenRelease, most: int, tmp_path: Path
 ) -> None:
     write_sample(release, Warehouse(str(tmp_path / "again")), most)
@@ -129,7 +147,7 @@ def test_a_second_sample_has_the_same_too_fewand_a_large_one_has_everything(
     }
     everything = write_sample(release, Warehouse(str(tmp_path / "all")), 10**9)
     assert (everything.images, everything.size) == (FULL, size(tmp_path / "all"))
-    for path in released.rglob("*.tar"):
+    for path in (released / "images").rglob("*.tar"):
         assert (tmp_path / "all" / path.relative_to(released)).read_bytes() == path.read_bytes()
 
 

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from builders import collection, contribution
 from pages import Page
-from small import DAY, PUBLIC, build, changed, copied, deliver, pack, pictures, with_core_team, withdrawn
+from small import DAY, PUBLIC, build, changed, copied, deliver, multiply, pictures, with_core_team, withdrawn
 
 from aqqua_dataset import cli
 from aqqua_dataset.compute import SerialExecutor
-from aqqua_dataset.pipeline import Collection
+from aqqua_dataset.dedup.exact import find_duplicates
+from aqqua_dataset.pipeline import Collection, run_contribution
 from aqqua_dataset.registry.models import Event
 from aqqua_dataset.release.absence import Absence, AbsenceUnknown, proof_of_absence
 from aqqua_dataset.release.build import Release
@@ -31,23 +32,23 @@ GONE, PARTNER, TWICE = "haul-07", "haul-12", "haul-15"
 TITLE = "Cast of the seventh haul"
 
 
-def deliveries(home: Path) -> dict[str, list[bytes]]:
-    """Pictures by contribution, delivered into ``home``."""
-    given = {name: pictures(100 + n, 3 + n % 3) for n, name in enumerate(NAMES)}
-    given[PARTNER] += given[GONE][:2]
-    given[TWICE].append(given[TWICE][0])
-    for name, images in given.items():
-        deliver(home / name, name, images)
+def given_pictures() -> dict[str, list[bytes]]:
+    """Pictures by contribution; the first has the most."""
+    given = {name: pictures(100 + n, 6 if n == 0 else 3 + n % 3) for n, name in enumerate(NAMES)}
+    given[PARTNER] = given[PARTNER][:3] + given[GONE][:2]
+    given[TWICE] = given[TWICE][:3] + given[TWICE][:1]
     return given
 
 
-def collected(home: Path) -> Collection:
-    """All contributions, packed in a warehouse in ``home``."""
+def collected(home: Path, given: dict[str, list[bytes]]) -> Collection:
+    """All contributions, packed in a warehouse in ``home``: the first from its delivery, the others like it."""
     one = [contribution(n, home / n, owners=("owner-two",) if n == PARTNER else ("owner-one",)) for n in NAMES]
     one[NAMES.index(GONE)] = contribution(GONE, home / GONE, title=TITLE)
     made = collection(home, *one)
     made = replace(made, registry=with_core_team(*one))
-    pack(made)
+    deliver(home / NAMES[0], NAMES[0], given[NAMES[0]])
+    run_contribution(made, NAMES[0], SerialExecutor(), 1, lambda _: None)
+    multiply(made, NAMES[0], {n: images for n, images in given.items() if n != NAMES[0]})
     return made
 
 
@@ -69,8 +70,8 @@ class Story:
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     home = tmp_path_factory.mktemp("story")
-    given = deliveries(home)
-    before = collected(home)
+    given = given_pictures()
+    before = collected(home, given)
     first = build(before, PUBLIC)
     after = changed(before, withdrawn(before.registry.contributions[GONE]))
     start = after.warehouse.bytes_written
@@ -91,21 +92,23 @@ def prove(using: Collection, release: Release, name: str = GONE) -> Absence:
 
 def test_only_what_the_withdrawal_touches_is_written_again(story: Story) -> None:
     old, new = story.folder(story.first), story.folder(story.second)
-    shards = {p.relative_to(new).as_posix(): p for p in new.rglob("*.tar")}
-    before = {p.relative_to(old).as_posix(): p for p in old.rglob("*.tar")}
+    shards = {p.relative_to(new).as_posix(): p for p in (new / "images").rglob("*.tar")}
+    before = {p.relative_to(old).as_posix(): p for p in (old / "images").rglob("*.tar")}
     assert set(before) - set(shards) == {f"images/contribution={GONE}/shard-00000.tar"}
     differs = {name for name, path in shards.items() if path.stat().st_ino != before[name].stat().st_ino}
     assert differs == {f"images/contribution={PARTNER}/shard-00000.tar"}  # it shows its own copies now
     # Even that one was not written: with all of its pictures shown it is the packed one.
     assert (story.first.shards_rewritten, story.second.shards_rewritten) == (2, 0)
     assert shards[f"images/contribution={TWICE}/shard-00000.tar"].stat().st_nlink == 2  # both releases' own
-    written = sum(p.stat().st_size for p in new.rglob("*") if p.is_file() and p.suffix != ".tar")
+    written = sum(p.stat().st_size for p in new.rglob("*") if p.is_file() and p not in shards.values())
     assert written <= story.written < written + 200_000  # beside it plans, splits and the gate's pages
 
 
 def test_a_full_rebuild_gives_the_same_bytes(story: Story, tmp_path: Path) -> None:
-    deliveries(tmp_path)
-    fresh = collected(tmp_path)
+    fresh = copied(story.before, tmp_path)
+    for folder in ("releases", "dedup", "gates"):
+        fresh.warehouse.remove(folder)
+    find_duplicates(fresh)
     build(fresh, PUBLIC)
     again = build(changed(fresh, withdrawn(fresh.registry.contributions[GONE])), MINOR, LATER)
     expected = {n: hashlib.sha256(d).hexdigest() for n, d in files(story.folder(story.second)).items()}
@@ -114,11 +117,12 @@ def test_a_full_rebuild_gives_the_same_bytes(story: Story, tmp_path: Path) -> No
 
 
 def test_a_damaged_earlier_shard_is_not_taken_over(story: Story, tmp_path: Path) -> None:
-    using = copied(story.before, tmp_path)
+    using = changed(copied(story.before, tmp_path))
     shard = Path(using.warehouse.url(f"{story.first.folder}/images/contribution={TWICE}/shard-00000.tar"))
     whole = shard.read_bytes()
     shard.unlink()
     shard.write_bytes(whole[:900] + bytes([whole[900] ^ 1]) + whole[901:])
+    using.warehouse.remove(story.second.folder)
     again = build(using, replace(PUBLIC, version="1.0.1"))
     # The partner's is taken over, this one is written from the packed shard.
     assert again.shards_rewritten == 1
@@ -135,7 +139,8 @@ def test_nothing_of_it_is_left_but_its_id(story: Story) -> None:
     owned = {hashlib.sha256(d).hexdigest() for d in story.given[GONE][2:]}
     of_it = story.before.warehouse.find(f"{story.first.folder}/metadata/contribution={GONE}")
     rows = story.before.warehouse.read_parquet(of_it[0]).to_pylist()
-    traces = {r["image_id"] for r in rows} | {r["image_sha256"] for r in rows[2:]} | owned | {TITLE, f"{GONE}_2.png"}
+    assert len(owned & {r["delivered_sha256"] for r in rows}) == len(owned)
+    traces = {r["image_id"] for r in rows} | owned | {TITLE, f"{GONE}_2.png"}
     for name, data in new.items():
         text = repr(story.after.warehouse.read_parquet(f"{story.second.folder}/{name}").to_pydict()) if (
             name.endswith(".parquet")
@@ -144,7 +149,7 @@ def test_nothing_of_it_is_left_but_its_id(story: Story) -> None:
         assert all(picture not in data for picture in story.given[GONE][2:]), name
     named = {name for name, data in new.items() if GONE.encode() in data}
     assert named == {"withdrawn.csv", f"contributions/{GONE}.html", "CHANGELOG.md"} | (
-        named & {"index.html", "manifest-sha256.txt", "README.md", "stats.json"}
+        named & {"index.html", "manifest/part-00000.tsv"}
     )
 
 
@@ -313,7 +318,7 @@ def test_the_facts_tell_of_what_went_before(story: Story) -> None:
     assert (before.version, before.date, before.manifest_sha256) == ("1.0.0", DAY, sealed["manifest_sha256"])
     (gone,) = story.second.facts.withdrawn
     assert (gone.contribution_id, gone.date, gone.last_version) == (GONE, dt.date(2027, 9, 1), "1.0.0")
-    assert story.first.facts.previous == story.first.facts.withdrawn == ()
+    assert (story.first.facts.previous, story.first.facts.withdrawn) == ((), ())
 
 
 def test_who_withdrew_before_any_release_is_never_named(story: Story, tmp_path: Path) -> None:

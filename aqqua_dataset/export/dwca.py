@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from xml.sax.saxutils import escape
 
-from aqqua_dataset.export.folder import granted_licence, release_facts
+from aqqua_dataset.export.folder import granted_licence, item_licences, release_facts
 from aqqua_dataset.export.target import Target
 from aqqua_dataset.export.zips import add_file, member, new_zip
 from aqqua_dataset.reader.release import Selection, literal
@@ -59,7 +59,7 @@ _OCCURRENCE = {
     f"{_DWC}lifeStage": "life_stage",
     f"{_DWC}sex": "sex",
     f"{_DWC}otherCatalogNumbers": "source_object_id",
-    f"{_DC}license": "getvariable('licence')",
+    f"{_DC}license": "getvariable('licences')[contribution_id]",
     f"{_DC}rightsHolder": "array_to_string(credited_contributions, ' | ')",
 }
 
@@ -73,7 +73,7 @@ _MULTIMEDIA = {
         "'bytes ' || \"offset\" || ' to ' || (\"offset\" + length - 1) || ' of the source; SHA-256 ' || image_sha256 "
         "|| '; pixel size ' || pixel_size_um || ' µm'"
     ),
-    f"{_DC}license": "getvariable('licence')",
+    f"{_DC}license": "getvariable('licences')[contribution_id]",
     f"{_DC}rightsHolder": "array_to_string(credited_contributions, ' | ')",
 }
 
@@ -121,7 +121,7 @@ def _write_table(
         selection.connect() as connection,
         archive.open(member(name, zipfile.ZIP_DEFLATED), "w", force_zip64=True) as stream,
     ):
-        connection.execute(f"set variable licence = {literal(_licence(selection))}")
+        connection.execute(f"set variable licences = {_licences(selection)}")
         connection.execute(f"set variable place = {literal(_place(selection))}")
         stream.write(("\t".join(_short(t) for t in terms) + "\n").encode())
         for tables in _by_contribution(selection.release.tables):
@@ -147,6 +147,14 @@ def _licence(selection: Selection) -> str:
     """Address of the licence; a rehearsal and the internal view grant none."""
     _, address = granted_licence(selection.release) or ("", "none granted: see LICENSE")
     return address
+
+
+def _licences(selection: Selection) -> str:
+    """Contribution -> address of its images' licence, as SQL."""
+    granted = granted_licence(selection.release) is not None
+    told = item_licences(selection.release)
+    addresses = [told[c] if granted else _licence(selection) for c in told]
+    return f"map([{', '.join(map(literal, told))}], [{', '.join(map(literal, addresses))}])"
 
 
 def _place(selection: Selection) -> str:

@@ -4,6 +4,7 @@ import csv
 import datetime as dt
 import hashlib
 import io
+import json
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -115,8 +116,14 @@ def granted_licence(release: OpenRelease) -> tuple[str, str] | None:
     """SPDX id and address of the licence; None where the release grants none (a rehearsal, the internal view)."""
     if not grants_licence(release_facts(release)):
         return None
-    first = release.warehouse.read_parquet("attribution.parquet", ["licence_spdx", "licence_url"]).slice(0, 1)
-    return first["licence_spdx"][0].as_py(), first["licence_url"][0].as_py()
+    (granted,) = json.loads(release.text("datacite.json"))["rightsList"]
+    return granted["rightsIdentifier"].upper(), granted["rightsUri"]  # DataCite keeps SPDX ids in small letters
+
+
+def item_licences(release: OpenRelease) -> dict[str, str]:
+    """Address of the licence of each contribution's images: not all are under that of the release."""
+    told = release.warehouse.read_parquet("attribution.parquet", ["contribution_id", "licence_url"]).to_pylist()
+    return {row["contribution_id"]: row["licence_url"] for row in told}
 
 
 def credited_images(selection: Selection, tables: Sequence[str]) -> dict[str, int]:

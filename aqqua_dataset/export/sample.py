@@ -18,6 +18,8 @@ from aqqua_dataset.images.shards import ShardWriter
 from aqqua_dataset.reader.release import OpenRelease, Selection, literal
 from aqqua_dataset.reader.stream import read_runs
 from aqqua_dataset.release.attribution import credit_page
+from aqqua_dataset.release.downloading import CHECK_COMMANDS
+from aqqua_dataset.release.history import WITHDRAWN
 from aqqua_dataset.warehouse import ROW_GROUP_ROWS, Warehouse
 
 #: What a contribution's tables take beside their rows: footers that describe some hundred columns.
@@ -27,17 +29,23 @@ _FOOTERS = 70_000
 _MEMBER = "(512 + (length + 511) // 512 * 512)"
 
 _COPIED = (
-    "LICENSE", "CITATION.cff", "data-dictionary.md", "datacite.json", "datacite.xml", "ledger.csv", "ledger.parquet",
+    "LICENSE", "CITATION.cff", "CHANGELOG.md", "KNOWN-PROBLEMS.md", "data-dictionary.md", "datacite.json",
+    "datacite.xml", "ledger.csv", "ledger.parquet", WITHDRAWN,
 )  # fmt: skip
 
 _README = """# {mark}AqQua plankton images: a sample
 
 {images:,} images of {contributions:,} contributions, a part of release {version} (view `{view}`) in the same layout:
 what reads this reads the whole. Every instrument and contribution has its share of the bytes, so numbers of images say
-nothing about the release. `ledger.csv` and `ledger.parquet` count the release, not the sample.
+nothing about the release. `ledger.csv` and `ledger.parquet` count the release, not the sample; what describes the
+release's own files (`croissant.json` and others) isn't here.
 
 Licence: see `LICENSE`. Credit the contributions in `ATTRIBUTION.md`. Columns are explained in `data-dictionary.md`.
-`sha256sum --check --quiet manifest-sha256.txt` compares every file.
+These two compare every file:
+
+```sh
+{check}
+```
 
 ```python
 import aqqua_dataset
@@ -155,7 +163,7 @@ def _write(folder: Folder, chosen: dict[str, str]) -> Sample:
         folder.take_over(path)
     folder.write_attribution(dict(sorted(credited.items())))
     facts, images = release_facts(release), sum(map(len, placed))
-    told = {"mark": facts.mark, "version": facts.version, "view": facts.view}
+    told = {"mark": facts.mark, "version": facts.version, "view": facts.view, "check": CHECK_COMMANDS}
     folder.write_text("README.md", _README.format(images=images, contributions=len(chosen), **told))
     sealed = {
         **release.facts,

@@ -97,6 +97,10 @@ def _is_time_zone(name: str) -> bool:
     return True
 
 
+def _is_web_address(text: str) -> bool:
+    return re.fullmatch(r"https?://[^\s<>\"]+\.[^\s<>\"]+", text) is not None
+
+
 # Rule -> what is valid, and what was expected.
 _VALID: dict[str, tuple[Callable[[str], bool], str]] = {
     "orcid_invalid": (is_valid_orcid, "expected an ORCID iD: four groups of four digits, the last a check digit or X"),
@@ -104,6 +108,7 @@ _VALID: dict[str, tuple[Callable[[str], bool], str]] = {
     "doi_invalid": (is_valid_doi, "expected a DOI such as 10.1234/abc, without https://doi.org/"),
     "spdx_invalid": (is_spdx_like, "expected an SPDX licence id such as CC-BY-4.0"),
     "email_invalid": (lambda text: EMAIL.fullmatch(text) is not None, "expected an e-mail address"),
+    "address_invalid": (_is_web_address, "expected the address of a web page: https://..."),
     "time_zone_unknown": (_is_time_zone, "expected a time zone such as UTC or Europe/Berlin"),
 }
 
@@ -162,6 +167,10 @@ def _settings(registry: Registry, at: _At) -> Iterator[Finding]:
             ("doi_invalid", ("dataset", "doi"), dataset.doi),
             ("ror_invalid", ("dataset", "publisher_ror"), dataset.publisher_ror),
             ("email_invalid", ("dataset", "contact_email"), dataset.contact_email),
+            ("address_invalid", ("dataset", "url"), dataset.url),
+            ("address_invalid", ("dataset", "contact_url"), dataset.contact_url),
+            ("address_invalid", ("dataset", "imprint_url"), dataset.imprint_url),
+            ("address_invalid", ("dataset", "privacy_url"), dataset.privacy_url),
             *(("spdx_invalid", ("interim_terms", i, "spdx"), term.spdx) for i, term in enumerate(terms)),
             *(("ror_invalid", ("dataset", "funding", i, "ror"), grant.ror) for i, grant in enumerate(funding)),
         ],

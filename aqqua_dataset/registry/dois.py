@@ -23,6 +23,7 @@ def check_dois(settings: Settings) -> Iterator[Finding]:
     """Findings about DOIs, prefixes, addresses and the names of the variables with the secrets."""
     own = [("dataset.doi", settings.dataset.doi), ("doi.concept", settings.doi.concept)]
     own += [(f"doi.earlier.{i}", doi) for i, doi in enumerate(settings.doi.earlier)]
+    own += [(f"doi.parts.{i}.doi", part.doi) for i, part in enumerate(settings.doi.parts)]
     papers = [("doi.data_paper", settings.doi.data_paper), ("doi.software", settings.doi.software)]
     for key, doi in (*own, *papers):
         told = key == "dataset.doi" and doi is not None and not is_valid_doi(doi)  # ``check`` says so, with the line
@@ -33,6 +34,7 @@ def check_dois(settings: Settings) -> Iterator[Finding]:
     for key, doi in own:
         if doi is not None and given.count(doi.lower()) > 1:
             yield _finding("doi_twice", key, "expected another DOI: concept and versions have one each", doi)
+    yield from _parts(settings)
     test, production = settings.doi.test, settings.doi.production
     if production is not None:
         for key, doi in own:
@@ -45,6 +47,21 @@ def check_dois(settings: Settings) -> Iterator[Finding]:
     for name, system in (("test", test), ("production", production)):
         if system is not None:
             yield from _system(name, system)
+
+
+def _parts(settings: Settings) -> Iterator[Finding]:
+    """Findings about the parts: each by one kind of ids, all by the same, none in two."""
+    parts = settings.doi.parts
+    if any(bool(p.contributions) == bool(p.instruments) for p in parts):
+        yield _finding("doi_part", "doi.parts", "expected contributions or instruments, one of the two, in each", "")
+    elif len({bool(p.contributions) for p in parts}) > 1:
+        yield _finding("doi_part", "doi.parts", "expected all parts by contributions or all by instruments", "")
+    held = [name for p in parts for name in (*p.contributions, *p.instruments)]
+    for name in sorted({n for n in held if held.count(n) > 1}):
+        yield _finding("doi_part", "doi.parts", "expected it in one part only", name)
+    for number, part in enumerate(parts):
+        if urllib.parse.urlsplit(part.url).scheme not in ("http", "https"):
+            yield _finding("doi_part", f"doi.parts.{number}.url", "expected an http(s) address", part.url)
 
 
 def _system(name: str, system: DoiSystem) -> Iterator[Finding]:

@@ -72,6 +72,23 @@ class DoiSystem(Record):
     password_env: Text
 
 
+class DoiPart(Record):
+    """A part of the dataset with a DOI of its own, where a host takes no more than so much in one record.
+
+    Attributes:
+        doi: its DOI, under the same prefix as the dataset's.
+        title: what stands behind the dataset's title.
+        url: its landing page at the host that holds it.
+        contributions, instruments: ids of what it holds; one of the two.
+    """
+
+    doi: Text
+    title: Text
+    url: Text
+    contributions: tuple[Slug, ...] = ()
+    instruments: tuple[Text, ...] = ()
+
+
 class DoiSettings(Record):
     """How the dataset's DOIs are registered; the DOI of the present major version is ``dataset.doi``.
 
@@ -80,6 +97,7 @@ class DoiSettings(Record):
         earlier: DOIs of earlier major versions, the newest first.
         data_paper: DOI of the paper that describes the dataset.
         software: DOI of the software that made it.
+        parts: parts of the present major version with DOIs of their own; no image is in two.
         test, production: the two systems; without ``production`` nothing can be registered there.
     """
 
@@ -87,5 +105,6 @@ class DoiSettings(Record):
     earlier: tuple[Text, ...] = ()
     data_paper: Text | None = None
     software: Text | None = None
+    parts: tuple[DoiPart, ...] = ()
     test: DoiSystem | None = None
     production: DoiSystem | None = None

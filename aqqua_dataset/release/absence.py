@@ -28,6 +28,8 @@ _SHA = ("image_sha256", "delivered_sha256")
 _DELIVERED = ("source_object_id", "source_image_file")
 #: A delivered id such as 17 stands in many tables and says nothing; one like haul3_17 does.
 _TELLING = "length(value) >= 6 and regexp_matches(value, '[A-Za-z]')"
+#: Files of one task.
+_BATCH = 50
 _WORDS = re.compile(r"[^\s\"'<>(){}\[\],;:|=/\\]+")
 #: Image ids and SHA-256 within longer words, such as file names.
 _IDS = "[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|[0-9a-f]{64}"
@@ -75,7 +77,7 @@ class Absence:
 class _Scan:
     warehouse: Warehouse
     traces: str
-    path: str
+    paths: tuple[str, ...]
 
 
 def proof_of_absence(
@@ -105,7 +107,7 @@ def proof_of_absence(
     if not counted:
         message = "nothing is known of its images: neither its data nor a release that holds it are in the warehouse"
         raise AbsenceUnknown([Finding("absence_unknown", "error", message, contribution)])
-    scans = (_Scan(warehouse, traces, path) for path in files)
+    scans = (_Scan(warehouse, traces, tuple(batch)) for batch in _batches(files))
     found = [sighting for _, sightings in map_chunks(_scan, scans, executor, workers) for sighting in sightings]
     proof = Absence(
         release, contribution, len(files), {k: n for k, shared, n in counted if not shared},
@@ -177,53 +179,76 @@ def _known(warehouse: Warehouse, release: str, contribution: str) -> Iterator[tu
                 yield "delivered id", _DELIVERED, tables
 
 
+def _batches(files: list[str]) -> Iterator[list[str]]:
+    """Files of one task: an archive alone, else some that lie together and are of one kind."""
+    waiting: list[str] = []
+    for path in files:
+        apart = path.endswith(".tar") or len(waiting) == _BATCH
+        if waiting and (apart or path.endswith(".parquet") != waiting[0].endswith(".parquet")):
+            yield waiting
+            waiting = []
+        waiting.append(path)
+        if path.endswith(".tar"):
+            yield waiting
+            waiting = []
+    if waiting:
+        yield waiting
+
+
 def _scan(task: _Scan) -> list[Sighting]:
-    """The traces in one file."""
+    """The traces in the files of one task."""
     with task.warehouse.connect() as connection:
         connection.execute(
             "create temp table traces as select kind, value from read_parquet($traces) where not shared",
             {"traces": task.warehouse.url(task.traces)},
         )
-        if task.path.endswith(".parquet"):
-            return list(_in_table(connection, task))
-        values = _of_archive(task) if task.path.endswith(".tar") else _of_text(task)
-        connection.register("found", pa.table({"value": pa.array(values, pa.string())}))
-        return _sightings(connection, task.path, "", "found")
-
-
-def _in_table(connection: duckdb.DuckDBPyConnection, task: _Scan) -> Iterator[Sighting]:
-    """Traces in a table, column by column; lists and records are taken apart."""
-    url = task.warehouse.url(task.path)
-    columns = connection.sql(f"describe select * from read_parquet({url!r})").fetchall()
-    for name, kind, *_ in columns:
-        column = '"' + name.replace('"', '""') + '"'
-        if kind == "VARCHAR":
-            values = f"unnest(list_distinct(list_prepend({column}, regexp_extract_all({column}, '{_IDS}'))))"
-        elif kind == "VARCHAR[]":
-            values = f"unnest({column})"
-        elif kind.endswith("]") or kind.startswith(("STRUCT", "MAP")):
-            values = f"unnest(regexp_extract_all({column}::varchar, '[^\\s,:{{}}\\[\\]''\"=]+'))"
+        if task.paths[0].endswith(".parquet"):
+            found = _in_tables(connection, task)
         else:
-            continue
-        yield from _sightings(connection, task.path, name, f"(select {values} as value from read_parquet({url!r}))")
+            look = _of_archive if task.paths[0].endswith(".tar") else _of_text
+            values = [(path, value) for path in task.paths for value in look(task.warehouse, path)]
+            files, words = zip(*values, strict=True)
+            connection.register("words", pa.table({"file": files, "place": [""] * len(files), "value": words}))
+            found = "words"
+        rows = connection.sql(
+            f"""select file, place, kind, min(value), count(*) from ({found}) join traces using (value)
+                group by all order by all"""
+        ).fetchall()
+    return [Sighting(*row) for row in rows]
 
 
-def _sightings(connection: duckdb.DuckDBPyConnection, path: str, column: str, found: str) -> list[Sighting]:
-    rows = connection.sql(
-        f"select kind, min(value), count(*) from {found} join traces using (value) group by kind order by kind"
-    ).fetchall()
-    return [Sighting(path, column, *row) for row in rows]
+def _in_tables(connection: duckdb.DuckDBPyConnection, task: _Scan) -> str:
+    """Query of all texts in tables: file, column, value; lists and records are taken apart. Each file is read once."""
+    names = {task.warehouse.url(path): path for path in task.paths}
+    tables = f"read_parquet({list(names)!r}, union_by_name = true, filename = 'aqqua_file')"
+    connection.register("names", pa.table({"aqqua_file": list(names), "file": list(names.values())}))
+    texts = []
+    for name, kind, *_ in connection.sql(f"describe select * exclude (aqqua_file) from {tables}").fetchall():
+        column, place = '"' + name.replace('"', '""') + '"', "'" + name.replace("'", "''") + "'"
+        if kind == "VARCHAR":
+            texts.append(f"[{{place: {place}, value: {column}}}]")
+        elif kind == "VARCHAR[]":
+            texts.append(f"list_transform({column}, lambda x: {{place: {place}, value: x}})")
+        elif kind.endswith("]") or kind.startswith(("STRUCT", "MAP")):
+            words = f"regexp_extract_all({column}::varchar, '[^\\s,:{{}}\\[\\]''\"=]+')"
+            texts.append(f"list_transform({words}, lambda x: {{place: {place}, value: x}})")
+    if not texts:
+        return "select '' as file, '' as place, '' as value limit 0"
+    return f"""
+        select file, place, unnest(list_distinct(list_prepend(value, regexp_extract_all(value, '{_IDS}')))) as value
+        from (select aqqua_file, unnest(flatten([{", ".join(texts)}]), recursive := true) from {tables})
+             join names using (aqqua_file)"""
 
 
-def _of_archive(task: _Scan) -> list[str]:
+def _of_archive(warehouse: Warehouse, path: str) -> list[str]:
     """Ids of the images of a shard, and the SHA-256 of their bytes."""
-    with task.warehouse.open(task.path) as stream:
+    with warehouse.open(path) as stream:
         return [v for name, data in members(stream) for v in (name, hashlib.sha256(data).hexdigest())]
 
 
-def _of_text(task: _Scan) -> list[str]:
-    """Words of a text, and its cells, which may hold blanks."""
-    with task.warehouse.open(task.path) as stream:
+def _of_text(warehouse: Warehouse, path: str) -> list[str]:
+    """Words of a text, and its cells, which may hold blanks; and the SHA-256 of the file, should it be an image."""
+    with warehouse.open(path) as stream:
         data = stream.read()
     text = data.decode("utf-8", "replace")
     words = {*_WORDS.findall(text), *re.findall(_IDS, text), *(cell.strip() for cell in _CELLS.findall(text))}

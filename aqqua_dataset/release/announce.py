@@ -1,13 +1,14 @@
-"""Announces a sealed release: ``latest.json`` of its view then names it. Nothing is copied.
+"""Announces a sealed release: the dataset's page shows it, and ``latest.json`` of its view names it.
 
-The file is written last and in one step; whoever reads it finds a whole release behind it. Releasing and announcing
-are two steps, because people sign off what was built in between.
+Nothing is copied. latest.json is written in one step; whoever reads it finds a whole release behind it. Releasing and
+announcing are two steps, because people sign off what was built in between.
 """
 
 from aqqua_dataset.findings import Finding, Refused
 from aqqua_dataset.registry.models import Registry
+from aqqua_dataset.release.concept import write_concept_page
 from aqqua_dataset.release.facts import View
-from aqqua_dataset.release.history import number
+from aqqua_dataset.release.history import version_order
 from aqqua_dataset.warehouse import Warehouse
 
 
@@ -55,17 +56,14 @@ def announce(
     found = [*gate_errors] if view == "public" else []
     if sealed["rehearsal"]:
         found.append(_error("rehearsal_announced", "a rehearsal is never published", folder))
-    elif before is not None and _order(before["version"]) > _order(said["version"]):
+    elif before is not None and version_order(before["version"]) > version_order(said["version"]):
         found.append(_error("older_than_latest", f"{before['version']} is the latest already", sealed["version"]))
     if found:
         raise AnnounceRefused(found)
     if before != said:
+        write_concept_page(registry, warehouse, view, sealed["version"])
         warehouse.commit_json(path, said)
     return said
-
-
-def _order(version: str | None) -> tuple[int, int, int]:
-    return number(version or "") or (0, 0, 0)
 
 
 def _error(rule: str, message: str, value: str) -> Finding:

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import logging
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from aqqua_dataset.progress import ledger
 from aqqua_dataset.registry.licences import item_licence
 from aqqua_dataset.release import annotations, attribution, documents, personal
 from aqqua_dataset.release.counting import count_release, credited_images
+from aqqua_dataset.release.doi_parts import write_parts
 from aqqua_dataset.release.facts import ReleaseFacts
 from aqqua_dataset.release.gate import ReleaseRefused, ReleaseRequest, gate, withheld_reason
 from aqqua_dataset.release.history import (
@@ -101,24 +103,24 @@ def build_release(
     left_out, shared = _write_exceptions(collection, request)
     tasks = _tasks(collection, request, folder, left_out, shared)
     parts: dict[ReleasePartTask, ReleasedPart] = {}
+    done = 0
+    images: Counter[str] = Counter()
     for task, part in map_chunks(release_part, tasks, executor, workers):
         parts[task] = part
-        progress(f"release: {len(parts)} of {len(tasks)} shards, {sum(p.images for p in parts.values()):,} images")
+        images[task.contribution] += part.images
+        done += part.images
+        progress(f"release: {len(parts)} of {len(tasks)} shards, {done:,} images")
     leaks = [f"{task.contribution}: {leak}" for task, part in parts.items() for leak in part.leaks]
     holders = sorted({t.contribution for t, p in parts.items() if p.images})
     spoken = annotations.annotation_tasks(collection, folder, request.name, holders, left_out)
     for task_of, found in map_chunks(annotations.write_annotations, spoken, executor, workers):
         leaks += [f"{task_of.contribution}: {leak}" for leak in found]
-    images = {
-        c: sum(p.images for t, p in parts.items() if t.contribution == c)
-        for c in sorted({t.contribution for t in tasks})
-    }
-    counted = ledger.count(collection, request, published=images)
+    counted = ledger.count(collection, request, published=dict(images))
     _require(ledger.imbalances(counted) + _leak_findings(leaks))
 
     tables = [f"{folder}/{t.table('metadata')}" for t, p in parts.items() if p.images]
     size = sum(p.shard_bytes for p in parts.values())
-    facts = count_release(warehouse, request, tables, {c: n for c, n in images.items() if n}, size)
+    facts = count_release(warehouse, request, tables, {c: images[c] for c in holders}, size)
     gone = withdrawn_since(collection.registry, warehouse, request.view, previous)
     facts = replace(facts, previous=previous, withdrawn=gone)
     credited = credited_images(warehouse, tables)
@@ -130,10 +132,11 @@ def build_release(
     snapshot = snapshot if attribution.grants_licence(facts) else snapshot.without_doi()
     _write_duplicates(collection, folder, facts, credited, left_out)
     texts = documents.write_tables(collection, folder, facts, shown, credited, snapshot)
-    write_sample_images(warehouse, folder, facts, executor, workers)
+    sample = write_sample_images(warehouse, folder, facts, executor, workers)
     digests = {path: digest for part in parts.values() for path, digest in part.digests.items()}
-    lists = seal_data(warehouse, folder, facts, digests, executor, workers)
+    lists = sample | seal_data(warehouse, folder, facts, digests, executor, workers)
     _require(documents.write_documents(collection, folder, facts, shown, snapshot, texts, lists))
+    _require(write_parts(warehouse, folder, collection.registry, facts, tables))
     _require(_leak_findings(_search(warehouse, folder)))
 
     def approve(unsealed: dict[str, Any]) -> None:

@@ -7,9 +7,11 @@ from typing import Any
 from aqqua_dataset.registry.models import Registry
 from aqqua_dataset.release.escape import markup
 from aqqua_dataset.release.facts import PreviousRelease, View
+from aqqua_dataset.release.history import previous_releases, release_of, version_order
 from aqqua_dataset.release.landing import contact_links
 from aqqua_dataset.release.legal import INTERNAL
 from aqqua_dataset.release.shell import document, link
+from aqqua_dataset.warehouse import Warehouse
 
 
 def concept_page(
@@ -86,3 +88,16 @@ def _head(registry: Registry, view: View, doi: str | None, releases: Sequence[Pr
     cite_as = f'<link rel="cite-as" href="https://doi.org/{markup(doi)}">\n' if doi else ""
     linked = json.dumps(record, ensure_ascii=False).replace("<", "\\u003c")
     return f'{elements}{cite_as}<script type="application/ld+json">{linked}</script>\n'
+
+
+def concept_path(view: View) -> str:
+    """Where the page of all versions lies in the warehouse."""
+    return f"releases/{view}/index.html"
+
+
+def write_concept_page(registry: Registry, warehouse: Warehouse, view: View, newest: str) -> None:
+    """Writes the page of the versions up to ``newest``; one that is finished but not announced isn't on it."""
+    known = previous_releases(warehouse, view)
+    releases = [r for r in known if version_order(r.version) <= version_order(newest)]
+    stats = warehouse.read_json(f"{release_of(view, newest)}/stats.json")
+    warehouse.write_bytes(concept_path(view), concept_page(registry, view, releases, stats).encode())

@@ -23,7 +23,6 @@ from aqqua_dataset.release.landing import landing_page
 from aqqua_dataset.release.legal import licence_file
 from aqqua_dataset.release.readme import readme_card
 from aqqua_dataset.release.rocrate import ro_crate
-from aqqua_dataset.release.sample import sample_archive
 from aqqua_dataset.release.signposts import LINKSET, linkset_json
 from aqqua_dataset.release.snapshot import Snapshot
 from aqqua_dataset.release.stats import Stats, count_tables, stats_json
@@ -76,15 +75,13 @@ def write_documents(
         counted: the table ``ledger``.
         snapshot: who is named.
         tables: text of the release's CSV tables, by path.
-        digests: SHA-256 of the lists of checksums, by path.
+        digests: SHA-256 of the lists of checksums and of the sample, by path.
 
     Returns:
         What is wrong with the records, as errors.
     """
     stats = count_tables(collection.warehouse, folder, counted.to_pylist(), len(snapshot.authors.contributions))
-    archive = sample_archive(facts)
-    known = dict(digests) | {archive: collection.warehouse.sha256(f"{folder}/{archive}")}
-    documents, problems = documents_of(collection.registry, facts, snapshot, stats, tables, known)
+    documents, problems = documents_of(collection.registry, facts, snapshot, stats, tables, digests)
     if problems:
         return problems
     for path, text in documents.items():

@@ -18,6 +18,7 @@ from aqqua_dataset import privacy
 from aqqua_dataset.registry.identifiers import is_valid_doi, is_valid_orcid, is_valid_ror
 from aqqua_dataset.registry.models import Funding, Registry, Settings
 from aqqua_dataset.release.attribution import grants_licence
+from aqqua_dataset.release.doi_relations import croissant_file, of_version
 from aqqua_dataset.release.facts import ReleaseFacts
 from aqqua_dataset.release.people import Author, AuthorList, institution_key, orcid_url, ror_url
 
@@ -63,7 +64,7 @@ def datacite_record(registry: Registry, facts: ReleaseFacts, authors: AuthorList
         "sizes": [f"{facts.image_count} images", f"{facts.image_bytes} bytes of image archives"],
         "formats": ["application/x-tar", "image/png", "image/jpeg", "application/vnd.apache.parquet"],
         "geoLocations": _places(facts),
-        "relatedIdentifiers": _related(registry, authors),
+        "relatedIdentifiers": [*_related(registry, authors), *_own_relations(settings, facts)],
         "fundingReferences": _funding(registry, authors),
     }
     if dataset.doi is not None and grants_licence(facts):
@@ -109,10 +110,15 @@ def _ror(key: str, ror: str | None) -> dict[str, str]:
 
 
 def _dates(settings: Settings, facts: ReleaseFacts) -> list[dict[str, str]]:
+    # One DOI for all minor versions: it was issued with the first of them.
+    major = facts.version.partition(".")[0]
+    earlier = [p.date for p in facts.previous if p.version.partition(".")[0] == major]
     dates = [
         {"date": settings.release_date.isoformat(), "dateType": "Available"},
-        {"date": facts.date.isoformat(), "dateType": "Issued"},
+        {"date": min([facts.date, *earlier]).isoformat(), "dateType": "Issued"},
     ]
+    if earlier:
+        dates.append({"date": facts.date.isoformat(), "dateType": "Updated"})
     if facts.first_sampled and facts.last_sampled:
         span = f"{facts.first_sampled.isoformat()}/{facts.last_sampled.isoformat()}"
         dates.append({"date": span, "dateType": "Collected"})
@@ -153,6 +159,13 @@ def _related(registry: Registry, authors: AuthorList) -> list[dict[str, str]]:
         {"relatedIdentifier": identifier, "relatedIdentifierType": kind, "relationType": relation}
         for (relation, identifier), kind in sorted(found.items())
     ]
+
+
+def _own_relations(settings: Settings, facts: ReleaseFacts) -> list[dict[str, str]]:
+    """How the version stands to other DOIs and to its metadata file; a rehearsal and the internal view have neither."""
+    if not grants_licence(facts):
+        return []
+    return [*of_version(settings), croissant_file(settings, facts.version)]
 
 
 def _funding(registry: Registry, authors: AuthorList) -> list[dict[str, str]]:

@@ -20,6 +20,7 @@ from aqqua_dataset.registry.publishing import DoiSystem
 from aqqua_dataset.release.datacite_client import Account, DataCiteClient, DataCiteRefused, Stored, Unanswered
 from aqqua_dataset.release.datacite_compare import complete, differences
 from aqqua_dataset.release.doi import Record, datacite_problems
+from aqqua_dataset.release.doi_relations import Related, of_concept, of_part, of_version
 from aqqua_dataset.release.gate import EMBARGO_ENDS, EMBARGO_ZONE
 from aqqua_dataset.warehouse import Warehouse
 
@@ -39,13 +40,14 @@ class Planned:
 
 @dataclass(frozen=True)
 class Sealed:
-    """What a release says of itself: view and rehearsal from RELEASED.json, and its DataCite record."""
+    """What a release says of itself: RELEASED.json, its DataCite record and those of its parts."""
 
     folder: str
     version: str
     view: str
     rehearsal: bool
     record: Record
+    parts: tuple[Record, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -74,44 +76,70 @@ def read_sealed(warehouse: Warehouse, folder: str) -> Sealed:
     if told is None:
         raise _refused("release_unfinished", "expected a finished release with its RELEASED.json", folder)
     listed = warehouse.open(f"{folder}/manifest-sha256.txt").read().decode()
-    whole = warehouse.sha256(f"{folder}/manifest-sha256.txt") == told["manifest_sha256"]
-    if not whole or f"{warehouse.sha256(f'{folder}/datacite.json')}  datacite.json" not in listed.splitlines():
-        raise _refused("release_changed", "datacite.json isn't the one that was sealed", folder)
-    record = json.loads(warehouse.open(f"{folder}/datacite.json").read())
-    return Sealed(folder, str(told["version"]), str(told["view"]), bool(told["rehearsal"]), record)
+    if warehouse.sha256(f"{folder}/manifest-sha256.txt") != told["manifest_sha256"]:
+        raise _refused("release_changed", "the list of checksums isn't the one that was sealed", folder)
+    paths = ["datacite.json", *sorted(p.removeprefix(f"{folder}/") for p in warehouse.find(f"{folder}/datacite-parts"))]
+    record, *parts = (_sealed_record(warehouse, folder, path, listed.splitlines()) for path in paths)
+    return Sealed(folder, str(told["version"]), str(told["view"]), bool(told["rehearsal"]), record, tuple(parts))
+
+
+def _sealed_record(warehouse: Warehouse, folder: str, path: str, listed: list[str]) -> Record:
+    if f"{warehouse.sha256(f'{folder}/{path}')}  {path}" not in listed:
+        raise _refused("release_changed", f"{path} isn't the one that was sealed", folder)
+    with warehouse.open(f"{folder}/{path}") as stream:
+        record: Record = json.loads(stream.read())
+    return record
 
 
 def plan(settings: Settings, system: DoiSystem, sealed: Sealed) -> list[Planned]:
-    """The version's DOI and, where one is configured, that of all versions; in the test system under its own prefix."""
-    version, concept = settings.dataset.doi, settings.doi.concept
-    if version is None:
+    """The DOIs of the version, of its parts and, where there is one, of all versions.
+
+    In the test system they have its prefix. What the settings say of other DOIs may be newer than the sealed release,
+    such as a paper that came out since: it is added.
+    """
+    if settings.dataset.doi is None:
         raise _refused("doi_missing", "expected the version's DOI in settings.yaml, dataset.doi", "")
-
-    def here(doi: str) -> str:
-        """The DOI in this system: in the test system its suffix is the same."""
-        return doi.lower() if system is settings.doi.production else f"{system.prefix}/{doi.split('/', 1)[1].lower()}"
-
-    related = [("IsVersionOf", here(concept))] if concept else []
-    related += [("IsNewVersionOf", doi.lower()) for doi in settings.doi.earlier[:1]]
-    related += [("IsDescribedBy", doi.lower()) for doi in (settings.doi.data_paper,) if doi]
-    related += [("IsCompiledBy", doi.lower()) for doi in (settings.doi.software,) if doi]
-    record = {k: v for k, v in sealed.record.items() if k != "doi"}
+    if len(sealed.parts) != len(settings.doi.parts):
+        message = (
+            f"the release has {len(sealed.parts)} parts, settings.yaml has {len(settings.doi.parts)}: build it again"
+        )
+        raise _refused("doi_parts", message, sealed.folder)
+    own = [settings.dataset.doi, settings.doi.concept, *(part.doi for part in settings.doi.parts)]
+    here = _Here(settings, system, frozenset(doi.lower() for doi in own if doi))
     base = settings.dataset.url.rstrip("/")
-    found = [Planned(here(version), f"{base}/v{sealed.version}/", _with(record, related))]
-    if concept:
-        versions = [("HasVersion", here(version)), *(("HasVersion", d.lower()) for d in settings.doi.earlier)]
-        whole = {k: v for k, v in record.items() if k not in ("version", "sizes", "relatedIdentifiers")}
-        whole["dates"] = [d for d in record["dates"] if d["dateType"] == "Available"]
-        found.append(Planned(here(concept), f"{base}/", _with(whole, versions)))
-    return found
+    planned = [here.planned(settings.dataset.doi, f"{base}/v{sealed.version}/", sealed.record, of_version(settings))]
+    for part, record in zip(settings.doi.parts, sealed.parts, strict=True):
+        planned.append(here.planned(part.doi, part.url, record, of_part(settings, part)))
+    if settings.doi.concept:
+        whole = {k: v for k, v in sealed.record.items() if k not in ("version", "sizes", "relatedIdentifiers")}
+        whole["dates"] = [d for d in sealed.record["dates"] if d["dateType"] == "Available"]
+        planned.append(here.planned(settings.doi.concept, f"{base}/", whole, of_concept(settings)))
+    return planned
 
 
-def _with(record: Record, related: list[tuple[str, str]]) -> Record:
-    own = [
-        {"relatedIdentifier": doi, "relatedIdentifierType": "DOI", "relationType": relation}
-        for relation, doi in related
-    ]
-    return {**record, "relatedIdentifiers": [*record.get("relatedIdentifiers", []), *own]}
+@dataclass(frozen=True)
+class _Here:
+    """The dataset's own DOIs as one of the two systems has them."""
+
+    settings: Settings
+    system: DoiSystem
+    own: frozenset[str]
+
+    def planned(self, doi: str, url: str, record: Record, related: list[Related]) -> Planned:
+        """The record under its DOI here, with the relations that it doesn't have yet."""
+        told = [*record.get("relatedIdentifiers", []), *related]
+        once = {(r["relationType"], r["relatedIdentifier"]): r for r in map(self._related, told)}
+        plain = {k: v for k, v in record.items() if k != "doi"}
+        return Planned(self._doi(doi), url, plain | {"relatedIdentifiers": list(once.values())})
+
+    def _related(self, related: Related) -> Related:
+        is_own = related["relatedIdentifier"].lower() in self.own
+        return related | ({"relatedIdentifier": self._doi(related["relatedIdentifier"])} if is_own else {})
+
+    def _doi(self, doi: str) -> str:
+        """The DOI in this system: in the test system its suffix is the same."""
+        suffix = doi.lower().split("/", 1)[1]
+        return doi.lower() if self.system is self.settings.doi.production else f"{self.system.prefix}/{suffix}"
 
 
 def refusals(
@@ -124,7 +152,7 @@ def refusals(
         return [_error("doi_system", f"expected the {name} system in settings.yaml, doi.{name}")]
     if action == "status":
         return []
-    own = filter(None, (settings.dataset.doi, settings.doi.concept))
+    own = filter(None, (settings.dataset.doi, settings.doi.concept, *(p.doi for p in settings.doi.parts)))
     found = [
         _error("doi_prefix", f"expected a DOI under the production prefix, found {doi}")
         for doi in own

@@ -14,9 +14,9 @@ figure svg { width: 100%; height: auto; display: block; border-radius: 4px; }
 svg text { font: 11px system-ui, sans-serif; fill: var(--ink); } svg .bar { fill: var(--bar); }
 svg .land { fill: var(--land); } svg .sea { fill: var(--sea); }
 svg .grid { fill: none; stroke: var(--line); stroke-width: 0.5; }
-svg .cells path { fill: var(--cell); stroke: var(--cell); stroke-width: 2; stroke-linejoin: round; }
-svg .few { opacity: 0.6; } svg .some { opacity: 0.8; }
-.scale label { margin-right: 1rem; } .scale svg.log { display: none; }
+svg .cells { fill: var(--cell); stroke: var(--cell); stroke-width: 1; }
+svg .few { opacity: 0.5; } svg .some { opacity: 0.75; }
+.scale figure { max-width: 32rem; } .scale label { margin-right: 1rem; } .scale svg.log { display: none; }
 .scale:has(input.log:checked) svg.log { display: block; } .scale:has(input.log:checked) svg.linear { display: none; }
 """
 _WIDTH = 360

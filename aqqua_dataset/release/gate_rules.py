@@ -218,6 +218,7 @@ def _agreement(case: Case) -> Objections:
         "title": (REHEARSAL if released.rehearsal else "") + settings.dataset.title, "version": released.version,
         "doi": settings.dataset.doi if public and not released.rehearsal else None,
         "licence": settings.licence_spdx.lower() if public else None, "date": released.date.isoformat(),
+        "licence_url": settings.licence_url if public else None,
     }  # fmt: skip
     names = released.documents.get("datacite.json", {}).get("names")
     for file, said in released.documents.items():

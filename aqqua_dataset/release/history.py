@@ -25,6 +25,11 @@ def number(version: str) -> tuple[int, int, int] | None:
     return (int(found[1]), int(found[2]), int(found[3])) if found else None
 
 
+def version_order(version: str | None) -> tuple[int, int, int]:
+    """What versions are sorted by; what is none comes first."""
+    return number(version or "") or (0, 0, 0)
+
+
 def release_of(view: View, version: str) -> str:
     """Folder of a release inside the warehouse; a rehearsal's version says that it is one."""
     return f"releases/{view}/v{version}"
@@ -38,7 +43,7 @@ def previous_releases(warehouse: Warehouse, view: View) -> tuple[PreviousRelease
         if told is not None and not told["rehearsal"]:
             day = dt.date.fromisoformat(told["date"])
             found.append(PreviousRelease(told["version"], day, told["manifest_sha256"]))
-    return tuple(sorted(found, key=lambda r: number(r.version) or (0, 0, 0)))
+    return tuple(sorted(found, key=lambda r: version_order(r.version)))
 
 
 def newest_releases(warehouse: Warehouse) -> tuple[str, ...]:
@@ -102,7 +107,7 @@ def version_problems(
     gone = [name for name in sorted(credited) if name not in registry.contributions]
     message = f"published in {last.version} and no longer in the registry; mark it as revoked instead of removing it"
     found = [Finding("contribution_vanished", "error", message, name) for name in gone]
-    major, minor, patch = number(last.version) or (0, 0, 0)
+    major, minor, patch = version_order(last.version)
     if wanted < (major, minor, patch):
         message = f"{last.version} is published; expected a later version"
         found.append(Finding("version_not_later", "error", message, value=request.version))

@@ -4,6 +4,7 @@ One static file that works without JavaScript and asks nobody for anything. What
 citation roadmap (doi:10.1038/s41597-019-0031-8) and what DataCite's link checker looks for.
 """
 
+import html
 import json
 from collections.abc import Iterator
 
@@ -125,9 +126,8 @@ def _numbers(facts: ReleaseFacts, stats: Stats) -> str:
         rows.append(("Between", f"{south:.1f} and {north:.1f} degrees north, {west:.1f} and {east:.1f} degrees east"))
     rows += [(f"Labels: {status}", f"{images:,} images") for status, images in stats.labels]
     cells = "".join(f'<tr><th scope="row">{markup(term)}</th><td>{markup(text)}</td></tr>' for term, text in rows)
-    return (
-        f'<table>{cells}</table><p class="soft">The same numbers for machines: <a href="stats.json">stats.json</a>.</p>'
-    )
+    numbers = '<p class="soft">The same numbers for machines: <a href="stats.json">stats.json</a>.</p>'
+    return f'<table class="facts">{cells}</table>{numbers}'
 
 
 def _instruments(stats: Stats) -> str:
@@ -161,21 +161,21 @@ def _download(registry: Registry, facts: ReleaseFacts) -> str:
     if not grants_licence(facts):
         return f"{look}<p>This release isn't published; it is read where it lies.</p>"
     return (
-        f"{look}<p>Without downloading everything, with <code>pip install aqqua-dataset</code>:</p>"
-        f"<pre>{_code(PYTHON_EXAMPLE.format(address=address))}</pre>"
+        f"{look}<p>Without downloading everything, with the Python package <code>aqqua_dataset</code>:</p>"
+        f"{_code(PYTHON_EXAMPLE.format(address=address))}"
         f"<p>Everything ({in_bytes(facts.image_bytes)}), into the present folder:</p>"
-        f"<pre>{_code(download_commands(address))}</pre>"
+        f"{_code(download_commands(address))}"
     )
 
 
 def _code(text: str) -> str:
-    """Commands as markup, line by line."""
-    return "\n".join(markup(line) if not line.startswith(" ") else f"    {markup(line)}" for line in text.split("\n"))
+    """Commands of our own as markup, every blank kept."""
+    return f"<pre><code>{html.escape(text, quote=False)}</code></pre>"
 
 
 def _check(data_sha256: str) -> str:
     return (
-        f"<pre>{_code(CHECK_COMMANDS)}</pre><p>Nothing is printed when every file is as it was published. All images "
+        f"{_code(CHECK_COMMANDS)}<p>Nothing is printed when every file is as it was published. All images "
         'and tables together are those of <a href="manifest/parts-sha256.txt">manifest/parts-sha256.txt</a> with the '
         f"SHA-256 <code>{data_sha256}</code>.</p>"
     )
@@ -204,7 +204,7 @@ def _files(facts: ReleaseFacts) -> str:
         f"<tr><td>{path if path.endswith('/') else f'<a href={path!r}>{path}</a>'}</td><td>{markup(text)}</td></tr>"
         for path, text in rows
     )
-    return f"<table>{''.join(linked)}</table>"
+    return f'<table class="facts">{"".join(linked)}</table>'
 
 
 def _versions(registry: Registry, facts: ReleaseFacts, stats: Stats) -> str:

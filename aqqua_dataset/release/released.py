@@ -4,22 +4,18 @@ import csv
 import datetime as dt
 import io
 import json
-import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
-
-import yaml
 
 from aqqua_dataset import maintenance
 from aqqua_dataset.findings import Finding
 from aqqua_dataset.release.gate import ReleaseRefused, ReleaseRequest
 from aqqua_dataset.release.history import WITHDRAWN
 from aqqua_dataset.release.personal import release_leaks
+from aqqua_dataset.release.said import said_by_documents
 from aqqua_dataset.warehouse import Warehouse
-
-_XML = "{http://datacite.org/schema/kernel-4}"
 
 
 @dataclass(frozen=True)
@@ -93,7 +89,7 @@ def read_released(
         withdrawn=frozenset(r["contribution_id"] for r in _rows(_text(warehouse, f"{folder}/{WITHDRAWN}"))),
         attribution={r["contribution_id"]: r for r in _rows(_text(warehouse, f"{folder}/attribution.csv"))},
         people=tuple(_people(json.loads(_text(warehouse, f"{folder}/authors/author_list_snapshot.json")))),
-        documents=_documents(warehouse, folder),
+        documents=said_by_documents(lambda path: _text(warehouse, f"{folder}/{path}")),
         personal=tuple(release_leaks(warehouse, folder, form_ids, executor, workers, deep)),
         damaged=tuple((f.file, f.message) for f in damage),
     )  # fmt: skip
@@ -124,34 +120,3 @@ def _people(snapshot: dict[str, Any]) -> Iterator[tuple[str, str, tuple[str, ...
     for role in ("core", "members", "acknowledged"):
         for author in snapshot["authors"].get(role, []):
             yield author["person"]["id"], role, tuple(author["contributions"])
-
-
-def _documents(warehouse: Warehouse, folder: str) -> dict[str, dict[str, Any]]:
-    record = json.loads(_text(warehouse, f"{folder}/datacite.json"))
-    root = ET.fromstring(_text(warehouse, f"{folder}/datacite.xml"))
-    card = yaml.safe_load(_text(warehouse, f"{folder}/CITATION.cff"))
-    sizes = [int(s.split()[0]) for s in record.get("sizes", []) if s.endswith(" images")]
-    return {
-        "datacite.json": {
-            "title": record["titles"][0]["title"], "version": record["version"], "doi": record.get("doi"),
-            "licence": next((r["rightsIdentifier"] for r in record.get("rightsList", [])), None),
-            "names": [c["name"] for c in record["creators"]], "images": sizes[0] if sizes else None,
-            "date": next((d["date"] for d in record["dates"] if d["dateType"] == "Issued"), None),
-        },
-        "datacite.xml": {
-            "title": root.findtext(f".//{_XML}title"), "version": root.findtext(f"{_XML}version"),
-            "doi": root.findtext(f"{_XML}identifier") or None,
-            "names": [e.text for e in root.iter(f"{_XML}creatorName")],
-        },
-        "CITATION.cff": {
-            "title": card["title"], "version": card["version"], "doi": card.get("doi"),
-            "licence": str(card["license"]).lower() if card.get("license") else None,
-            "date": str(card["date-released"]),
-            "names": [
-                a.get("name")
-                or f"{' '.join(filter(None, (a.get('name-particle'), a['family-names'], a.get('name-suffix'))))}, "
-                f"{a['given-names']}"
-                for a in card["authors"]
-            ],
-        },
-    }  # fmt: skip

@@ -41,23 +41,22 @@ def sample_archive(facts: ReleaseFacts) -> str:
 
 def write_sample_images(
     warehouse: Warehouse, folder: str, facts: ReleaseFacts, executor: Executor, workers: int, most: int = MOST_BYTES
-) -> int:
-    """Writes the archive of a release whose shards and tables are there; returns the number of its images.
+) -> dict[str, str]:
+    """Writes the archive of a release whose shards and tables are there; returns its path and SHA-256.
 
     Raises:
         OSError: an image of a shard isn't the one its row describes.
     """
     tasks = list(_tasks(warehouse, folder, most))
     found = {task.table: images for task, images in map_chunks(read_images, tasks, executor, workers)}
-    count = 0
-    with warehouse.create(f"{folder}/{sample_archive(facts)}") as stream:
+    path, digest = sample_archive(facts), hashlib.sha256()
+    with warehouse.create(f"{folder}/{path}", digest) as stream:
         writer = ShardWriter(stream)
         for table in sorted(found):
             for image_id, image_format, data in found[table]:
                 writer.add(image_id, image_format, data)
-                count += 1
         writer.finish()
-    return count
+    return {path: digest.hexdigest()}
 
 
 def read_images(task: SampleTask) -> list[tuple[str, str, bytes]]:

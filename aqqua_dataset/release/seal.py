@@ -40,7 +40,7 @@ def seal(
         warehouse: where the release lies.
         folder: its folder.
         facts: what the release says of itself.
-        lists: what ``seal_data`` returned.
+        lists: what ``seal_data`` returned, and further files that were hashed when they were written.
         executor, workers: where the documents are hashed.
         approve: told what RELEASED.json is going to say; raises ReleaseRefused where it must not be written.
     """

@@ -25,8 +25,10 @@ pre { background: var(--card); border: 1px solid var(--line); border-radius: 6px
   font-size: 0.88rem; white-space: pre-wrap; }
 table { border-collapse: collapse; font-size: 0.94rem; max-width: 100%; }
 th, td { padding: 0.3rem 0.9rem 0.3rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
-th { font-weight: 600; overflow-wrap: normal; hyphens: auto; }
-.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+th { font-weight: 600; } .n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+.facts td:first-child, .facts th { overflow-wrap: normal; }
+@media (max-width: 36rem) { .facts td, .facts th { display: block; }
+  .facts td:first-child, .facts th { border-bottom: 0; padding-bottom: 0; } }
 summary { cursor: pointer; color: var(--link); } figure { margin: 0.6rem 0; max-width: 46rem; }"""
 # The browser itself then refuses whatever a delivered text might try to load or run.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
@@ -55,6 +57,11 @@ def notes(facts: ReleaseFacts) -> str:
         return ""
     texts = [text for text, holds in ((REHEARSAL, facts.rehearsal), (INTERNAL, facts.view == "internal")) if holds]
     return "".join(f'<p class="mark">{markup(text)}</p>' for text in texts)
+
+
+def counted(number: int, what: str) -> str:
+    """A number of things: ``1 image``, ``2,000 images``."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def link(address: str, text: str) -> str:

@@ -125,4 +125,4 @@ def in_bytes(size: int) -> str:
         if value < 1000:
             break
         value, unit = value / 1000, larger
-    return f"{size:,} bytes" if unit == "bytes" else f"{value:.3g} {unit}"
+    return f"{value:,.0f} {unit}" if value >= 100 or unit == "bytes" else f"{value:.3g} {unit}"

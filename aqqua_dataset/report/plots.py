@@ -6,10 +6,10 @@ Drawings are 360 units wide: on a phone a unit is about a pixel, so text stays r
 import datetime as dt
 import functools
 import html
+import itertools
 import json
 import math
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 
 from aqqua_dataset.report.facts import Bar, Dot, Label
@@ -18,7 +18,6 @@ WIDTH = 360
 _MAP_HEIGHT = 200
 _LEAST_MAP_DEG = 5.0  # coastlines of 1:110 million look wrong when they are enlarged further
 _FEWEST_COLUMNS = 9
-_TURN = 3600  # tenths of a degree
 _STEPS = (0.5, 1, 2, 5, 10, 20, 30)
 
 Box = tuple[float, float, float, float]
@@ -30,20 +29,26 @@ def land() -> str:
     rings = json.loads((Path(__file__).parent / "land_110m.json").read_text(encoding="utf-8"))["rings"]
     pieces = []
     for ring in rings:
-        xs, ys = _unwrapped(ring[::2]), ring[1::2]
-        steps = " ".join(f"{b - a} {y - x}" for (a, b), (x, y) in zip(pairwise(xs), pairwise(ys), strict=True))
-        # What goes on beyond 180 degrees comes in again on the other side.
-        turns = (0, *((-_TURN,) if max(xs) > _TURN // 2 else ()), *((_TURN,) if min(xs) < -_TURN // 2 else ()))
-        pieces += [f"M{xs[0] + turn} {ys[0]}l{steps}z" for turn in turns]
+        for turned in _whole(list(zip(ring[::2], ring[1::2], strict=True))):
+            steps = (f"{x - a} {y - b}" for (a, b), (x, y) in itertools.pairwise(turned))
+            pieces.append(f"M{turned[0][0]} {turned[0][1]}l{' '.join(steps)}z")
     return "".join(pieces).replace(" -", "-")
 
 
-def _unwrapped(longitudes: list[int]) -> list[int]:
-    """Longitudes in tenths of a degree without the jump at 180 degrees."""
-    found = longitudes[:1]
-    for one in longitudes[1:]:
-        found.append(one + _TURN * round((found[-1] - one) / _TURN))
-    return found
+def _whole(ring: list[tuple[int, int]]) -> list[list[tuple[int, int]]]:
+    """A ring that crosses 180 degrees, once in the east and once in the west of the map; any other as it is.
+
+    Drawn as it is stored it would run back across the whole map. Antarctica ends where it began, once around: it stays.
+    """
+    turn, turns = 0, [0]
+    for (a, _), (x, _) in itertools.pairwise(ring):
+        turn += 3600 if x - a < -1800 else -3600 if x - a > 1800 else 0
+        turns.append(turn)
+    if not any(turns) or abs(ring[0][0] - ring[-1][0] - turn) > 1800:
+        return [ring]
+    unrolled = [(x + turn, y) for (x, y), turn in zip(ring, turns, strict=True)]
+    other = -3600 if max(turns) > 0 else 3600
+    return [unrolled, [(x + other, y) for x, y in unrolled]]
 
 
 def _svg(height: float, alt: str, body: str) -> str:
