@@ -144,16 +144,18 @@ def test_a_server_without_ranges_is_begun_anew_which_is_said(share: Path, tmp_pa
         assert second.startswith("/a.zip bytes=")  # it was asked to go on
 
 
-def test_a_file_that_changed_between_two_attempts_is_begun_anew(share: Path, tmp_path: Path) -> None:
-    old, new = bytes(SIZE), files(share)["big.bin"]
-    with site({"/a.zip": Page(old, {"ETag": '"1"'}, breaks_once_at=SIZE // 2)}) as (address, _):
+@pytest.mark.parametrize("attempts", [1, 5])
+def test_a_file_that_changed_after_a_cut_is_begun_anew(
+    share: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, attempts: int
+) -> None:
+    new = Page(files(share)["big.bin"], {"ETag": '"2"'})
+    pages = {"/a.zip": Page(bytes(SIZE), {"ETag": '"1"'}, breaks_once_at=SIZE // 2, becomes=new)}
+    monkeypatch.setattr(receive, "ATTEMPTS", attempts)
+    with site(pages) as (address, _):
         of = made(tmp_path, f"{address}/a.zip")
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(receive, "ATTEMPTS", 1)
-            assert fetch(of).outcome == "unfinished"
-    with site({"/a.zip": Page(new, {"ETag": '"2"'})}) as (address, _):
-        assert fetch(made(tmp_path, f"{address}/a.zip")).outcome == "fetched"
-        assert present(of) == {"a.zip": new}
+        assert fetch(of).outcome == ("unfinished" if attempts == 1 else "fetched")
+        assert fetch(of).outcome == ("fetched" if attempts == 1 else "unchanged")
+        assert present(of) == {"a.zip": new.body}
 
 
 def test_expired_links_are_told_from_files(tmp_path: Path) -> None:

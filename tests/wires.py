@@ -149,7 +149,10 @@ def served(kind: str, folder: Path, scratch: Path) -> Iterator[Place]:
 
 @dataclass
 class Page:
-    """What a site answers under a path; the first answer that is read ends after ``breaks_once_at`` bytes."""
+    """What a site answers under a path.
+
+    The first answer that is read ends after ``breaks_once_at`` bytes; then it ``becomes`` another page.
+    """
 
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
@@ -157,6 +160,7 @@ class Page:
     ranges: bool = True
     length: bool = True
     breaks_once_at: int = 0
+    becomes: "Page | None" = None
 
 
 @contextlib.contextmanager
@@ -171,7 +175,8 @@ def site(pages: dict[str, Page]) -> Iterator[tuple[str, list[str]]]:
             page = pages.get(self.path, Page(b"gone", status=404))
             body, status = page.body, page.status
             extra = dict(page.headers)
-            if status == 200 and page.ranges and (found := re.fullmatch(r"bytes=(\d+)-(\d*)", asked)):
+            known = self.headers.get("If-Range") in (None, page.headers.get("ETag"))
+            if status == 200 and page.ranges and known and (found := re.fullmatch(r"bytes=(\d+)-(\d*)", asked)):
                 start, end = int(found[1]), min(int(found[2] or len(body) - 1), len(body) - 1)
                 status = 206 if start < len(body) else 416
                 told = f"{start}-{end}" if status == 206 else "*"
@@ -185,6 +190,7 @@ def site(pages: dict[str, Page]) -> Iterator[tuple[str, list[str]]]:
             self.end_headers()
             if page.breaks_once_at and asked != "bytes=0-0":
                 body, page.breaks_once_at = body[: page.breaks_once_at], 0
+                pages[self.path] = page.becomes or page
             with contextlib.suppress(OSError):
                 self.wfile.write(body)
 
