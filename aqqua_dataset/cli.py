@@ -16,6 +16,7 @@ from aqqua_dataset import (
     cli_duplicates,
     cli_ecotaxa,
     cli_export,
+    cli_fetch,
     cli_gate,
     cli_ifcb,
     cli_labels,
@@ -88,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     suggest = add("suggest-mapping", _suggest_mapping, "propose the mapping of tables and images, to be confirmed")
     suggest.add_argument("path", help="folder, archive or URL")
     cli_report.add_commands(add)
+    cli_fetch.add_command(add)
     release = commands.add_parser("release", help="releases").add_subparsers(required=True)
     build = add("build", _release_build, "build a release, or rehearse one", release)
     build.add_argument("--version", default="0.1.0", help="MAJOR.MINOR.PATCH")

@@ -256,15 +256,19 @@ def limit_time(seconds: float) -> None:
 class Clock:
     """Tells how much is done, the rate and the time left: with the first chunk, the last, and once a minute between."""
 
-    def __init__(self, name: str, total: int, tell: Callable[[str], None], every_seconds: float = 60.0) -> None:
-        """``total`` images are to come; ``tell`` is given each line."""
+    def __init__(
+        self, name: str, total: int, tell: Callable[[str], None], every_seconds: float = 60.0,
+        unit: str = "images", size: int = 1,
+    ) -> None:  # fmt: skip
+        """``total`` images are to come, or things of which ``size`` make a ``unit``; ``tell`` is given each line."""
         self._name, self._total, self._tell, self._every = name, total, tell, every_seconds
+        self._unit, self._size = unit, size
         self._done = 0
         self._started = time.monotonic()
         self._told = float("-inf")
 
     def count(self, images: int) -> None:
-        """Adds the images of a finished chunk."""
+        """Adds what is finished."""
         self._done += images
         now = time.monotonic()
         if self._done < self._total and now - self._told < self._every:
@@ -272,4 +276,5 @@ class Clock:
         self._told = now
         rate = self._done / max(now - self._started, 1e-9)
         left = (self._total - self._done) / max(rate, 1e-9)
-        self._tell(f"{self._name}: {self._done:,} of {self._total:,} images, {rate:,.0f}/s, {left:,.0f} s left")
+        done, total, rate = (n / self._size for n in (self._done, self._total, rate))
+        self._tell(f"{self._name}: {done:,.0f} of {total:,.0f} {self._unit}, {rate:,.0f}/s, {left:,.0f} s left")

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from aqqua_dataset.storage import Storage
+from aqqua_dataset.transfer import versions
 
 _ROOT = Path(__file__).parent.parent
 
@@ -40,7 +41,8 @@ class Config:
         )
 
     def delivery_location(self, location: str) -> str:
-        """Full path or URL of a delivery."""
+        """Full path or URL of a delivery; of its present version where it was fetched."""
         if "://" in location or Path(location).is_absolute():
             return location
-        return f"{self.deliveries.rstrip('/')}/{location}"
+        inside = versions.read_from(self.deliveries, location, self.storage.deliveries)
+        return f"{self.deliveries.rstrip('/')}/{inside}"

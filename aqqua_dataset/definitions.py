@@ -15,6 +15,7 @@ def build_definitions(resource: CollectionResource) -> dg.Definitions:
         jobs=[
             automation.validate_contribution,
             automation.update_collection,
+            automation.fetch_deliveries,
             automation.build_release,
             dois.register_doi,
             publishing.publish_release,
@@ -22,7 +23,7 @@ def build_definitions(resource: CollectionResource) -> dg.Definitions:
             upkeep.clean_warehouse,
         ],
         sensors=[automation.contributions_sensor],
-        schedules=[automation.nightly_contributions, automation.nightly_collection],
+        schedules=[automation.nightly_fetch, automation.nightly_contributions, automation.nightly_collection],
         resources={"collection": resource},
         # Steps in one process: the parallel work is inside the assets, and a step costs seconds otherwise.
         executor=dg.in_process_executor,

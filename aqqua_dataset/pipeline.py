@@ -40,7 +40,8 @@ Stage = Literal["rows", "core", "images", "quality"]
 #: Raise a stage's version when its results change for unchanged inputs: it then runs again everywhere.
 VERSIONS: dict[Stage, int] = {"rows": 4, "core": 4, "images": 6, "quality": 1}
 
-_READ_LATER = {"joins", "folders"}  # they don't change the rows, so a new one needs no second reading
+_FETCHING = {"fetch_from"}  # how the files came; what they are is in the delivery's own fingerprint
+_READ_LATER = {"joins", "folders", *_FETCHING}  # they don't change the rows, so a new one needs no second reading
 
 
 @dataclass(frozen=True)
@@ -174,8 +175,8 @@ def harmonise_rows(collection: Collection, contribution_id: str, executor: Execu
     labels = tuple(answers.relevant(collection.registry.labels, schemes).values())
     aliases = json.dumps({a.spelling: a.instrument_id for a in settings.instrument_aliases}, sort_keys=True)
     told = (
-        contribution.declared.model_dump_json(), source.model_dump_json(), joined.stamps(collection.config, source),
-        aliases,
+        contribution.declared.model_dump_json(), source.model_dump_json(exclude=_FETCHING),
+        joined.stamps(collection.config, source), aliases,
         longhurst.stamp(settings.longhurst), taxonomy.fingerprint(settings.taxonomy),
         answers.fingerprint(labels, schemes),
     )  # fmt: skip

@@ -7,6 +7,7 @@ it, and it is looked up on each worker when the store is opened, so that no task
 
 import datetime as dt
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -58,14 +59,14 @@ def load(path: Path) -> Storage:
     for name, options in found.items():
         if not isinstance(options, dict):
             raise _refused(path, "expected options, as name: value", name)
-        if written := _secrets(options):
+        if written := written_secrets(options):
             told = f"a secret never stands in a file; write {written[0]}_env: NAME_OF_A_VARIABLE, or profile: NAME"
             raise _refused(path, told, f"{name}.{written[0]}")
     return Storage(**found)
 
 
-def open_store(location: str, options: dict[str, Any]) -> tuple[Any, str]:
-    """The fsspec file system of a path or URL and the path inside it, with secrets looked up by name.
+def with_secrets(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options with ``name_env: VARIABLE`` replaced by ``name`` and what the variable holds.
 
     Raises:
         StorageRefused: a variable that the options name isn't set.
@@ -77,6 +78,16 @@ def open_store(location: str, options: dict[str, Any]) -> tuple[Any, str]:
             message = f"the environment has no variable {variable}"
             raise StorageRefused([Finding("storage_secret_missing", "error", message, key=name)])
         given[name.removesuffix(_BY_NAME)] = os.environ[variable]
+    return given
+
+
+def open_store(location: str, options: dict[str, Any]) -> tuple[Any, str]:
+    """The fsspec file system of a path or URL and the path inside it, with secrets looked up by name.
+
+    Raises:
+        StorageRefused: a variable that the options name isn't set.
+    """
+    given = with_secrets(options)
     if location.startswith(("s3://", "s3a://")):
         given.setdefault("use_listings_cache", False)  # other workers write too; a cached listing wouldn't show it
     file_system, path = fsspec.core.url_to_fs(location, **given)
@@ -125,14 +136,14 @@ class WebFiles(fsspec.AbstractFileSystem):  # type: ignore[misc]
         return self._web.open(path, mode, size=self.info(path)["size"])
 
 
-def _secrets(options: dict[str, Any]) -> list[str]:
+def written_secrets(options: Mapping[str, Any]) -> list[str]:
     """Names of the options, at any depth, that hold a secret."""
     found = [
         n for n in options if n in SECRETS or n.endswith(("_secret", "_key", "_token", "_password", "access_key_id"))
     ]
     for value in options.values():
         if isinstance(value, dict):
-            found += _secrets(value)
+            found += written_secrets(value)
     return found
 
 

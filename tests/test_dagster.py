@@ -66,7 +66,8 @@ def test_definitions_load_and_the_graph_is_as_agreed() -> None:
     }
     assert parents == {
         "registry": [],
-        "raw_rows": ["registry"],
+        "raw_delivery": ["registry"],
+        "raw_rows": ["raw_delivery"],
         "core_rows": ["raw_rows"],
         "packed_images": ["raw_rows"],
         "quality": ["core_rows", "packed_images"],

@@ -11,7 +11,7 @@ import json
 import dagster as dg
 
 from aqqua_dataset.orchestration.assets.collection import distribution, duplicates, ledger, registry, release
-from aqqua_dataset.orchestration.assets.contributions import core_rows, packed_images, quality, raw_rows
+from aqqua_dataset.orchestration.assets.contributions import core_rows, packed_images, quality, raw_delivery, raw_rows
 from aqqua_dataset.orchestration.assets.near import duplicates_page, near_duplicates
 from aqqua_dataset.orchestration.assets.reports import report
 from aqqua_dataset.orchestration.partitions import CONTRIBUTIONS
@@ -31,6 +31,12 @@ validate_contribution = dg.define_asset_job(
     "validate_contribution",
     STAGES,
     description="Read, harmonise and pack what is new or changed in a contribution, and write its report.",
+)
+fetch_deliveries = dg.define_asset_job(
+    "fetch_deliveries",
+    dg.AssetSelection.assets(raw_delivery),
+    description="Fetch what is new or changed where the registry names links. A job of its own: days of transfer "
+    "must not keep other contributions waiting; the sensor sees a new version and validates it.",
 )
 update_collection = dg.define_asset_job(
     "update_collection",
@@ -57,12 +63,12 @@ def contribution_state(collection: Collection, contribution: Contribution) -> st
 
 
 @dg.sensor(
-    jobs=[validate_contribution, update_collection], minimum_interval_seconds=120,
+    jobs=[validate_contribution, update_collection, fetch_deliveries], minimum_interval_seconds=120,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Registers new, changed and removed contributions; a permission-only edit included.",
 )  # fmt: skip
 def contributions_sensor(context: dg.SensorEvaluationContext, collection: CollectionResource) -> dg.SensorResult:
-    """One run per new or changed contribution, then one that counts the collection again."""
+    """One run per new or changed contribution, then one that counts the collection again; new links are fetched."""
     opened, _ = collection.open()
     seen: dict[str, str] = json.loads(context.cursor or "{}")
     now = {c.id: contribution_state(opened, c) for c in opened.registry.contributions.values()}
@@ -82,10 +88,33 @@ def contributions_sensor(context: dg.SensorEvaluationContext, collection: Collec
         )
         for key in changed
     ]  # fmt: skip
+    runs += [request for key in changed if (request := _fetch_request(opened, key))]
     if (changed or gone) and len(waiting) == len(changed):
         whole = hashlib.sha256(json.dumps(now, sort_keys=True).encode()).hexdigest()[:12]
         runs.append(dg.RunRequest(run_key=f"collection:{whole}", job_name=update_collection.name))
     return dg.SensorResult(run_requests=runs, dynamic_partitions_requests=requests, cursor=json.dumps(kept))
+
+
+def _fetch_request(collection: Collection, key: str) -> dg.RunRequest | None:
+    """A run that fetches a contribution's delivery; Dagster starts it once for the same links."""
+    contribution = collection.registry.contributions[key]
+    source = contribution.source
+    if source is None or source.fetch_from is None or intake_refusal(collection.registry, contribution) is not None:
+        return None
+    links = hashlib.sha256(f"{source.location} {source.fetch_from.model_dump_json()}".encode()).hexdigest()[:12]
+    return dg.RunRequest(
+        run_key=f"fetch:{key}:{links}", job_name=fetch_deliveries.name, partition_key=key, tags={"contribution": key}
+    )
+
+
+@dg.schedule(
+    job=fetch_deliveries, cron_schedule="0 20 * * *", execution_timezone="Europe/Berlin",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Every evening: looks at every link again and fetches what is new, or what was interrupted.",
+)  # fmt: skip
+def nightly_fetch(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    """Fetches all contributions in one run."""
+    return _whole_range(context)
 
 
 @dg.schedule(
@@ -95,6 +124,10 @@ def contributions_sensor(context: dg.SensorEvaluationContext, collection: Collec
 )  # fmt: skip
 def nightly_contributions(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
     """Validates every contribution again, so that a delivery that came back is noticed."""
+    return _whole_range(context)
+
+
+def _whole_range(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
     keys = context.instance.get_dynamic_partitions(str(CONTRIBUTIONS.name))
     if not keys:
         return dg.SkipReason("no contribution is registered yet")

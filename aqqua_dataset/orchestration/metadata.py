@@ -1,13 +1,13 @@
 """How results are shown in the UI: column schemas, tables of findings, counts."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
 
 import dagster as dg
 import pyarrow as pa
 
 from aqqua_dataset import schema
 from aqqua_dataset.findings import Finding, worst_first
-from aqqua_dataset.pipeline import StageReport
 
 _MOST_ROWS = 50
 
@@ -69,7 +69,27 @@ def counts_chart(counts: dict[str, int], unit: str) -> dg.MarkdownMetadataValue:
     return dg.MetadataValue.md("\n".join(["| | | |", "|---|---|---:|", *lines]))
 
 
-def stage_metadata(report: StageReport) -> dict[str, dg.MetadataValue]:
+class Report(Protocol):
+    """What was done for one contribution, whatever it was."""
+
+    @property
+    def contribution(self) -> str:
+        """Its id."""
+
+    @property
+    def outcome(self) -> str:
+        """What became of it."""
+
+    @property
+    def numbers(self) -> Mapping[str, int]:
+        """Counts."""
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        """What was found wrong or noteworthy."""
+
+
+def stage_metadata(report: Report) -> dict[str, dg.MetadataValue]:
     """What one stage did for one contribution; numbers become plots over time by themselves."""
     found: dict[str, dg.MetadataValue] = {
         "outcome": dg.MetadataValue.text(report.outcome),

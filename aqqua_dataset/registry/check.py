@@ -12,6 +12,7 @@ from aqqua_dataset import privacy, schema
 from aqqua_dataset.findings import Finding, Severity
 from aqqua_dataset.privacy import EMAIL
 from aqqua_dataset.registry.agreement import agreement_problems
+from aqqua_dataset.registry.fetching import fetch_problems, shared_locations
 from aqqua_dataset.registry.identifiers import is_spdx_like, is_valid_doi, is_valid_orcid, is_valid_ror
 from aqqua_dataset.registry.models import AUTO, Column, Contact, Contribution, Event, Person, Registry, Source
 from aqqua_dataset.registry.people_decisions import DECISIONS
@@ -26,7 +27,8 @@ CONTACTS = "private/contacts.yaml"
 UNREADABLE = frozenset(
     {
         "unit_unknown", "time_zone_unknown", "format_unknown", "deployment_type_unknown", "input_unknown",
-        "time_format_unknown", "names_invalid", "join_invalid",
+        "time_format_unknown", "names_invalid", "join_invalid", "fetch_link_invalid", "fetch_secret_written",
+        "fetch_location_invalid", "fetch_location_shared",
     }
 )  # fmt: skip
 _TIME_FORMATS = ("epoch_s", "epoch_ms", "epoch_us", "excel_days_1900", "excel_days_1904")
@@ -52,6 +54,9 @@ def check_registry(registry: Registry, places: Lines, contacts: Mapping[int, Con
     for contribution in registry.contributions.values():
         at = _At(places, f"contributions/{contribution.id}.yaml", contribution.id)
         found += _contribution(registry, contribution, at)
+    found += shared_locations(
+        registry.contributions.values(), lambda id_: _At(places, f"contributions/{id_}.yaml", id_)
+    )
     known: set[str] = set()
     for position, contact in contacts.items():
         at = _At(places, CONTACTS)
@@ -290,6 +295,8 @@ def _unit(at: _At, keys: Keys, unit: str | None, allowed: list[str]) -> Iterator
 def _source(source: Source, at: _At) -> Iterator[Finding]:
     """What the mapping, the joins and the folders' values say."""
     yield from _mapping(source.mapping, ("source", "mapping"), at)
+    if source.fetch_from is not None:
+        yield from fetch_problems(source.fetch_from, source.location, at)
     if source.names is not None and (problem := _pattern_problem(source.names)):
         yield at(("source", "names"), "names_invalid", problem, source.names)
     known: set[str] = set()

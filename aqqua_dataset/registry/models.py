@@ -21,6 +21,7 @@ from aqqua_dataset.registry.credit import Record as Record
 from aqqua_dataset.registry.credit import Slug as Slug
 from aqqua_dataset.registry.credit import Text as Text
 from aqqua_dataset.registry.decisions import DuplicateDecision
+from aqqua_dataset.registry.fetching import FetchFrom as FetchFrom
 from aqqua_dataset.registry.publishing import DoiSettings, Form, PositionReview, SignOff
 
 #: Value of ``source.format`` when the format is to be recognised from the files.
@@ -98,6 +99,7 @@ class Source(Record):
         joins: further tables, in order of trust.
         folders: values that hold for whole folders of images (glob of paths); the first that fits counts.
         credentials: name of the credentials to use, never the secret itself.
+        fetch_from: where the delivery is fetched from, when it isn't laid at ``location`` by hand.
     """
 
     format: Text = AUTO
@@ -115,6 +117,7 @@ class Source(Record):
     joins: tuple[Join, ...] = ()
     folders: tuple[FolderValues, ...] = ()
     credentials: Text | None = None
+    fetch_from: FetchFrom | None = None
 
 
 class Quantity(Record):
@@ -303,6 +306,8 @@ class Settings(Record):
     ``longhurst`` is a file with the polygons of Longhurst's provinces (see ``harmonise.longhurst``), from the
     registry's folder on; without it the region is left open.
     ``taxonomy`` is the folder of a taxonomy snapshot, relative to the registry; the bundled one when left out.
+    ``fetch_quota_gb``: a delivery that is larger isn't fetched, unless its own ``fetch_from`` allows it; no limit when
+    left out.
     """
 
     release_date: dt.date
@@ -317,6 +322,7 @@ class Settings(Record):
     instrument_aliases: tuple[InstrumentAlias, ...] = ()
     longhurst: Text | None = None
     taxonomy: Text | None = None
+    fetch_quota_gb: Annotated[float, Field(gt=0)] | None = None
 
 
 class LabelAnswer(Record):

@@ -6,14 +6,16 @@ infrastructure fails it.
 
 import itertools
 from collections.abc import Callable, Iterable, Sequence
+from typing import Literal
 
 import dagster as dg
 
 from aqqua_dataset import pipeline
-from aqqua_dataset.orchestration.metadata import column_schema, stage_metadata
+from aqqua_dataset.orchestration.metadata import Report, column_schema, stage_metadata
 from aqqua_dataset.orchestration.partitions import CONTRIBUTIONS
 from aqqua_dataset.orchestration.resources import CollectionResource
 from aqqua_dataset.pipeline import Collection, Stage, StageReport
+from aqqua_dataset.transfer.fetch import fetch_contribution
 
 OWNERS = ["team:data-management"]
 
@@ -21,18 +23,18 @@ OWNERS = ["team:data-management"]
 def _each(
     context: dg.AssetExecutionContext,
     collection: Collection,
-    stage: Stage,
-    run: Callable[[Sequence[str]], Iterable[StageReport]],
+    stage: Stage | Literal["delivery"],
+    run: Callable[[Sequence[str]], Iterable[Report]],
 ) -> dg.MaterializeResult[None]:
     """Runs a stage over the partitions and shows each one's outcome as soon as it is there."""
     outcomes: dict[str, int] = {}
     known = [key for key in context.partition_keys if key in collection.registry.contributions]
     gone = [
-        StageReport(k, stage, "refused") for k in context.partition_keys if k not in collection.registry.contributions
+        StageReport(k, "rows", "refused") for k in context.partition_keys if k not in collection.registry.contributions
     ]
-    for report in gone:
-        context.log.warning("%s is not in the registry any more", report.contribution)
-    for report in itertools.chain(gone, run(known)):
+    for missing in gone:
+        context.log.warning("%s is not in the registry any more", missing.contribution)
+    for report in itertools.chain[Report](gone, run(known)):
         outcomes[report.outcome] = outcomes.get(report.outcome, 0) + 1
         context.add_asset_metadata(stage_metadata(report), partition_key=report.contribution)
     context.log.info("%s: %s", stage, ", ".join(f"{n} {outcome}" for outcome, n in outcomes.items()))
@@ -41,8 +43,22 @@ def _each(
 
 @dg.asset(
     group_name="sources", owners=OWNERS, partitions_def=CONTRIBUTIONS,
+    backfill_policy=dg.BackfillPolicy.single_run(), kinds={"file"}, deps=["registry"],
+    description="The files of a delivery that the registry names links for (source.fetch_from), as they came: one "
+    "version per delivery, never changed again. Deliveries laid down by hand have nothing to fetch.",
+)  # fmt: skip
+def raw_delivery(context: dg.AssetExecutionContext, collection: CollectionResource) -> dg.MaterializeResult[None]:
+    """Fetches what is new or changed at the contributors' side."""
+    opened, _ = collection.open()
+    return _each(
+        context, opened, "delivery", lambda keys: (fetch_contribution(opened, k, context.log.info) for k in keys)
+    )
+
+
+@dg.asset(
+    group_name="sources", owners=OWNERS, partitions_def=CONTRIBUTIONS,
     backfill_policy=dg.BackfillPolicy.single_run(), kinds={"parquet"}, code_version=str(pipeline.VERSIONS["rows"]),
-    deps=["registry"],
+    deps=[raw_delivery],
     description="Every row of a delivery as it came: all delivered columns as text, without personal data, "
     "and an id for each image. What is wrong with a file is a finding in the partition's metadata.",
 )  # fmt: skip
