@@ -435,7 +435,7 @@ def test_the_bibliography_is_read_by_pybtex() -> None:
     assert [str(p) for p in known.persons["author"]] == ["Vallon, Claire de", "{A and B Group}"]
     assert known.fields["title"] == r"{50\% of \textbraceleft{}x\textbraceright{} \& y\_z}"
     rows = list(csv.DictReader(io.StringIO(FILES["references-to-complete.csv"])))
-    assert rows == [{"doi": "10.1234/a_b(1)", "contributions": "one"}]
+    assert rows == [{"doi": "10.1234/a_b(1)", "contributions": "one", "release": "author list of 2027-05-31"}]
 
 
 def test_all_files_are_made_from_the_same_people() -> None:

@@ -72,7 +72,7 @@ def test_a_full_disk_is_said_and_packing_goes_on_when_there_is_space(
     written = files(tight)
     assert "contributions/net/images.json" not in written
     assert {n: d for n, d in written.items() if whole.get(n) != d} == {}  # nothing is there under its name but whole
-    assert any(n.endswith("00000.tar") for n in written)
+    assert any(n.endswith(".tar") for n in written)  # whichever of two workers was first
     assert mount("-o", "remount,size=64m", str(small_disk))
     assert pack(tight, executor) == "done"
     assert files(tight) == whole

@@ -32,13 +32,14 @@ def cited(snapshot: Snapshot) -> dict[str, list[str]]:
     return dict(sorted(found.items()))
 
 
-def papers_to_complete(snapshot: Snapshot) -> str:
+def papers_to_complete(snapshot: Snapshot, label: Marked) -> str:
     """The DOIs of which only the DOI is known, as CSV: to be described in the registry's ``papers.csv``."""
     known = {paper.doi.lower() for paper in snapshot.papers}
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["doi", "contributions"])
-    writer.writerows(csv_row([doi, "; ".join(ids)]) for doi, ids in cited(snapshot).items() if doi not in known)
+    writer.writerow(["doi", "contributions", "release"])
+    missing = ((doi, "; ".join(ids), label.version) for doi, ids in cited(snapshot).items() if doi not in known)
+    writer.writerows(map(csv_row, missing))
     return stream.getvalue()
 
 

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from aqqua_dataset.findings import Finding, Refused, has_errors
 from aqqua_dataset.registry.credit import Consent, Funding, Paper, Person, Record
 from aqqua_dataset.registry.models import Contribution, Registry
+from aqqua_dataset.release.facts import Marked
 from aqqua_dataset.release.people import AuthorList, author_list, identities, involved
 from aqqua_dataset.warehouse import Warehouse
 
@@ -85,9 +86,10 @@ class Snapshot(Record):
         """SHA-256 of everything in it."""
         return _hash(self.model_dump(mode="json"))
 
-    def to_json(self) -> str:
-        """The snapshot as a file, its hash last."""
-        values = self.model_dump(mode="json", exclude_none=True) | {"hash": self.hash}
+    def to_json(self, label: Marked | None = None) -> str:
+        """The snapshot as a file, its hash last; a release's copy begins with what release it belongs to."""
+        release = {"release": label.version} if label else {}
+        values = release | self.model_dump(mode="json", exclude_none=True) | {"hash": self.hash}
         return json.dumps(values, indent=1, ensure_ascii=False) + "\n"
 
 
@@ -100,6 +102,7 @@ def read_snapshot(text: str) -> Snapshot:
     try:
         values = json.loads(text)
         told = values.pop("hash")
+        values.pop("release", None)
         snapshot = Snapshot.model_validate(values)
     except (ValidationError, KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
         raise ValueError(f"expected a frozen author list made by: aqqua authors freeze ({error})") from error
