@@ -4,14 +4,21 @@ import datetime as dt
 
 import dagster as dg
 
-from aqqua_dataset import pipeline, privacy, schema
+from aqqua_dataset import pipeline, privacy
 from aqqua_dataset.findings import Finding, has_errors
 from aqqua_dataset.orchestration.assets.collection import ledger, registry
-from aqqua_dataset.orchestration.metadata import findings_table, rows_table
+from aqqua_dataset.orchestration.metadata import contact_sheet, examples_table, findings_table
 from aqqua_dataset.orchestration.resources import CollectionResource
+from aqqua_dataset.pipeline import Collection
+from aqqua_dataset.progress import examples
 from aqqua_dataset.progress import ledger as counting
+from aqqua_dataset.progress.examples import Example
+from aqqua_dataset.progress.trouble import trouble
 from aqqua_dataset.release.gate import gate
 from aqqua_dataset.workflow import standing_request
+
+#: Contributions and reasons whose pictures are looked for, which reads their tables.
+_MOST_LOOKED_AT = 30
 
 
 def _result(findings: list[Finding], severity: dg.AssetCheckSeverity) -> dg.AssetCheckResult:
@@ -36,44 +43,33 @@ def registry_is_valid(collection: CollectionResource) -> dg.AssetCheckResult:
 def contributions_without_trouble(collection: CollectionResource) -> dg.AssetCheckResult:
     """Lists the contributions that were refused or had files that can't be used."""
     opened, _ = collection.open()
-    found: list[Finding] = []
-    for key in opened.registry.contributions:
-        for stage in ("rows.json", "refused.json"):
-            stored = opened.warehouse.read_json(f"contributions/{key}/{stage}") or {"findings": []}
-            found += [Finding(**{**f, "contribution": key}) for f in stored["findings"] if f["severity"] != "note"]
+    found = [f for key in opened.registry.contributions for f in trouble(opened, key)]
     return _result(found, dg.AssetCheckSeverity.WARN)
 
 
 @dg.asset_check(asset=ledger, description="Which images can't be used, by contribution and reason.")
 def images_in_quarantine(collection: CollectionResource) -> dg.AssetCheckResult:
-    """Counts quarantined images by reason."""
+    """Counts quarantined images by reason, with one place each and some of the pictures."""
     opened, _ = collection.open()
-    rows = [
-        {"contribution": key, "reason": reason, "images": count}
-        for key in sorted(opened.registry.contributions)
-        for reason, count in counting.rejection_counts(opened, key).items()
-    ]
-    return dg.AssetCheckResult(
-        passed=not rows, severity=dg.AssetCheckSeverity.WARN,
-        metadata={"quarantine": rows_table(rows), "images": sum(int(str(r["images"])) for r in rows)},
-    )  # fmt: skip
+    return _examples(opened, examples.quarantined(opened))
 
 
 @dg.asset_check(asset=ledger, description="Which flags the usable images carry, by contribution, worst first.")
 def flags_of_images(collection: CollectionResource) -> dg.AssetCheckResult:
     """Counts flags of level suspect and fail; a flag never holds an image back, but for an unconfirmed unit."""
     opened, _ = collection.open()
-    flags = schema.vocabulary("flags.csv").set_index("flag")
-    rows = [
-        {"contribution": key, "severity": severity, "flag": flag, "images": count, "what to do": flags["action"][flag]}
-        for severity in ("fail", "suspect")
-        for key in sorted(opened.registry.contributions)
-        for flag, count in (pipeline.manifest(opened.warehouse, key, "quality") or {"numbers": {}})["numbers"].items()
-        if flags["severity"][flag] == severity
-    ]
+    return _examples(opened, examples.flagged(opened))
+
+
+def _examples(collection: Collection, found: list[Example]) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
-        passed=not rows, severity=dg.AssetCheckSeverity.WARN,
-        metadata={"flags": rows_table(rows), "count": len(rows)},
+        passed=not found, severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "what": examples_table(found),
+            "pictures": contact_sheet((e, examples.pictures(collection, e)) for e in found[:_MOST_LOOKED_AT]),
+            "images": sum(e.images for e in found[:_MOST_LOOKED_AT]),
+            "count": len(found),
+        },
     )  # fmt: skip
 
 

@@ -146,22 +146,29 @@ def _missing_images(collection: Collection, contribution: str) -> int:
 def rejection_counts(collection: Collection, contribution: str) -> dict[str, int]:
     """Rejected images of a contribution by reason; each image counts once.
 
-    Where an image has several reasons a missing file counts before all else, then the first in the
-    order of vocabularies/reasons.csv.
+    Where an image has several reasons the first of ``reason_order`` counts.
     """
     parts = quarantine_parts(collection, contribution)
     if not parts:
         return {}
-    order = ["image_missing", *schema.vocabulary("reasons.csv")["reason"]]
     with collection.warehouse.connect() as connection:
         counted = connection.sql(
-            """select reason, count(*) from (
-                   select image_id, min_by(reason, list_position($order, reason)) as reason
-                   from read_parquet($parts) group by image_id
-               ) group by reason order by reason""",
-            params={"parts": [collection.warehouse.url(p) for p in parts], "order": order},
+            f"select reason, count(*) from ({QUARANTINED}) group by reason order by reason",
+            params={"parts": [collection.warehouse.url(p) for p in parts], "order": reason_order()},
         )
         return dict(counted.fetchall())
+
+
+#: Rows of quarantine tables (``$parts``), one per image: with several reasons, the first of ``$order``.
+QUARANTINED = """
+    from read_parquet($parts)
+    qualify row_number() over (partition by image_id order by list_position($order, reason), "column") = 1
+"""
+
+
+def reason_order() -> list[str]:
+    """Which reason counts first: a missing file before all else, then as in vocabularies/reasons.csv."""
+    return ["image_missing", *schema.vocabulary("reasons.csv")["reason"]]
 
 
 def quarantine_parts(collection: Collection, contribution: str) -> list[str]:

@@ -55,15 +55,15 @@ def _chosen(ask: duckdb.DuckDBPyConnection) -> list[str]:
     return [image_id for image_id in chain.from_iterable(turns) if image_id is not None][:MOST]
 
 
-def small(data: bytes) -> tuple[bytes, str, int, int]:
-    """Bytes, media type, width and height of the picture at no more than 96 pixels on a side."""
+def small(data: bytes, side_px: int = _SIDE_PX) -> tuple[bytes, str, int, int]:
+    """Bytes, media type, width and height of the picture at no more than ``side_px`` pixels on a side."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a large picture was accepted when it was packed
         image: Image.Image = Image.open(io.BytesIO(data))
-        image.draft(None, (2 * _SIDE_PX, 2 * _SIDE_PX))
+        image.draft(None, (2 * side_px, 2 * side_px))
         image.load()
     image = _eight_bit(image)
-    image.thumbnail((_SIDE_PX, _SIDE_PX))
+    image.thumbnail((side_px, side_px))
     png = _encoded(image, "PNG", optimize=True)
     if len(png) <= _PNG_BYTES:
         return png, "image/png", image.width, image.height
