@@ -335,28 +335,17 @@ def _dev(options: argparse.Namespace, _: Config) -> int:
     home = _ROOT / "dagster_home"
     os.environ["DAGSTER_HOME"] = str(home)
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # without .pyc files every process starts 4x slower
-    with (home / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(
-                f"another aqqua dev runs on {home}; two daemons would start runs twice",
-                file=sys.stderr,
-            )
-            return 1
-        import subprocess
-
-        command = [
-            sys.executable,
-            "-m",
-            "dagster",
-            "dev",
-            "-w",
-            "workspace.yaml",
-            "-p",
-            str(options.port),
-        ]
-        return subprocess.run(command, cwd=_ROOT, check=False).returncode
+    lock = (home / ".lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print(f"another aqqua dev runs on {home}; two daemons would start runs twice", file=sys.stderr)
+        return 1
+    # Dagster takes this process's place and the lock with it: what stops `aqqua dev` stops Dagster.
+    os.set_inheritable(lock.fileno(), True)
+    os.chdir(_ROOT)
+    command = [sys.executable, "-m", "dagster", "dev", "-w", "workspace.yaml", "-p", str(options.port)]
+    return os.execv(sys.executable, command)
 
 
 if __name__ == "__main__":
