@@ -187,7 +187,8 @@ def identities(registry: Registry) -> dict[str, Person]:
 
 
 def _merged(person: Person, records: list[Person]) -> Person:
-    newest = max(records, key=lambda p: (p.consent_date, list(Consent).index(p.consent)))
+    asked = [p for p in records if p.consent is not Consent.NOT_ASKED] or records
+    newest = max(asked, key=lambda p: (p.consent_date, list(Consent).index(p.consent)))
     return person.model_copy(
         update={
             "consent": newest.consent,
@@ -199,8 +200,8 @@ def _merged(person: Person, records: list[Person]) -> Person:
 
 
 def _block(person: Person, policy: AuthorPolicy) -> str | None:
-    """Where a person is named; None for who wants to stay anonymous."""
-    if person.consent is Consent.ANONYMOUS:
+    """Where a person is named; None for who wants to stay anonymous or wasn't asked."""
+    if person.unnamed:
         return None
     if person.consent is Consent.ACKNOWLEDGE_ONLY:
         return "acknowledged"
