@@ -21,6 +21,8 @@ Add = Callable[[str, object, str, object], argparse.ArgumentParser]
 
 def add_commands(registry: Any, add: Add) -> None:
     """Adds the commands to those of the registry."""
+    sheet = add("template", _template, "write the spreadsheet for several data sets under one form", registry)
+    sheet.add_argument("--out", type=Path, required=True, metavar="FILE.xlsx", help="file to write")
     projects = add(
         "import-ecotaxa-list", _import_list, "propose pledges and people from a list of EcoTaxa projects", registry
     )
@@ -39,6 +41,14 @@ def _registry(config: Config) -> "Registry":
     if registry is None:
         raise Refused(findings)
     return registry
+
+
+def _template(options: argparse.Namespace, _: Config) -> int:
+    from aqqua_dataset.intake.template import template
+
+    options.out.write_bytes(template())
+    print(f"written: {options.out}")
+    return 0
 
 
 def _import_list(options: argparse.Namespace, config: Config) -> int:
