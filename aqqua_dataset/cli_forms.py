@@ -23,6 +23,9 @@ def add_commands(registry: Any, add: Add) -> None:
     """Adds the commands to those of the registry."""
     sheet = add("template", _template, "write the spreadsheet for several data sets under one form", registry)
     sheet.add_argument("--out", type=Path, required=True, metavar="FILE.xlsx", help="file to write")
+    forms = add("import-form", _import_form, "propose what forms say, from the survey's CSV export", registry)
+    forms.add_argument("export", type=Path, help="the export, with submitted responses")
+    forms.add_argument("--uploads", type=Path, metavar="DIR", help="folder with the files that were uploaded")
     projects = add(
         "import-ecotaxa-list", _import_list, "propose pledges and people from a list of EcoTaxa projects", registry
     )
@@ -61,6 +64,17 @@ def _import_list(options: argparse.Namespace, config: Config) -> int:
     if (missing := _missing(options.table)) is not None:
         return missing
     return _told(import_list(config.registry, _registry(config), options.table, day, options.reader), config)
+
+
+def _import_form(options: argparse.Namespace, config: Config) -> int:
+    from aqqua_dataset.intake.forms import import_forms
+
+    if (missing := _missing(options.export)) is not None:
+        return missing
+    if options.uploads is not None and not options.uploads.is_dir():
+        print(f"no folder {options.uploads}", file=sys.stderr)
+        return 2
+    return _told(import_forms(config.registry, _registry(config), options.export, options.uploads), config)
 
 
 def _day_in(name: str) -> dt.date | None:

@@ -145,8 +145,8 @@ def _overlay(folder: Path, scratch: Path, texts: Mapping[str, str]) -> None:
     for path in folder.iterdir():
         if path.name in MODELS:
             (scratch / path.name).mkdir()
-            for file in path.iterdir():
-                (scratch / path.name / file.name).symlink_to(file.absolute())
+            for record in path.iterdir():
+                (scratch / path.name / record.name).symlink_to(record.absolute())
         elif path.name not in (PROPOSALS, CONTACTS.partition("/")[0]):
             (scratch / path.name).symlink_to(path.absolute())
     for file, text in texts.items():

@@ -23,8 +23,9 @@ from aqqua_dataset.registry.same_people import (
 _LONGEST_ID = 64
 #: Particles that belong to the family name behind them, in small letters as in most lists.
 _PARTICLES = frozenset(
-    "af al bin da dal das de del della den der des di do dos du el la las le los ten ter van von y zu".split()
-)
+    ["af", "al", "bin", "da", "dal", "das", "de", "del", "della", "den", "der", "des", "di", "do", "dos", "du", "el",
+     "la", "las", "le", "los", "ten", "ter", "van", "von", "y", "zu"]
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -108,8 +109,8 @@ class People:
             made._remember(said.email_sha256, said.person)
         for person, mail in made.mails.items():
             made._remember(contacts.address_hash(mail), person)
-        for person in made.known.values():
-            made._index(person)
+        for record in made.known.values():
+            made._index(record)
         return made
 
     def _remember(self, key: str, person: str) -> None:

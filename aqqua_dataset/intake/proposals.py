@@ -18,14 +18,14 @@ import yaml
 from aqqua_dataset.findings import Finding, Severity
 from aqqua_dataset.intake.yaml_text import changed, dump, flat, one_line, plain
 from aqqua_dataset.registry.load import read_yaml
-from aqqua_dataset.registry.models import Contribution, Institution, Person
+from aqqua_dataset.registry.models import Contribution, Institution, Person, Record
 from aqqua_dataset.warehouse import Warehouse
 
 #: Folder of the registry that holds what waits for a review; nothing else reads it.
 PROPOSALS = "proposals"
 #: The imports; what a later one says comes before what an earlier one said.
 SOURCES = ("ecotaxa-list", "form")
-MODELS = {"people": Person, "institutions": Institution, "contributions": Contribution}
+MODELS: dict[str, type[Record]] = {"people": Person, "institutions": Institution, "contributions": Contribution}
 #: Begins the comments that accepting a proposal takes away; other comments stay.
 MARK = "#:"
 _CHANGES = f"{PROPOSALS}/changes.json"

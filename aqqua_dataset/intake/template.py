@@ -27,7 +27,7 @@ _INSTRUCTIONS = (
     "Data sets that you give under the permissions of one form: one data set in each row, from row 13 on.",
     "Data with other permissions or other interim terms need a form of their own, and a spreadsheet of their own.",
     "Leave these rows and the names of the columns in row 12 as they are; don't add columns. Empty cells are welcome.",
-    "Only the first column (dataset) and the description have to be filled in. Two filled rows are on the sheet 'example'.",
+    "Only dataset and description have to be filled in. Two filled rows are on the sheet 'example'.",
     "What each column means and what may stand in it is on the sheet 'columns', and appears over its name in row 12.",
     "Values here hold for every image of the data set. What differs between images stands in your tables.",
     "Numbers: 0.5, without units and without separators of thousands. Days: 2015-03-02. No formulas: paste values.",

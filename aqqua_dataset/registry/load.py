@@ -25,6 +25,7 @@ from aqqua_dataset.registry.people_decisions import (
     load_people_decisions,
     load_sign_offs,
 )
+from aqqua_dataset.registry.survey_columns import load_survey_columns
 
 R = TypeVar("R", bound=Record)
 
@@ -91,7 +92,7 @@ def load_registry(folder: Path) -> tuple[Registry | None, list[Finding]]:
     papers, wrong = load_papers(folder)
     files.findings += wrong
     sign_offs, wrong = load_sign_offs(folder, people)
-    files.findings += [*wrong, *check_dois(settings)]
+    files.findings += [*wrong, *check_dois(settings), *load_survey_columns(folder, settings)[1]]
     registry = Registry(
         settings=settings, people=people, institutions=institutions, contributions=contributions, labels=labels,
         duplicate_decisions=decisions, decisions=people_decisions, papers=papers,

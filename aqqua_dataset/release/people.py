@@ -253,7 +253,7 @@ def orcid_url(orcid: str | None) -> str | None:
 
 
 @functools.cache
-def _country_names() -> dict[str, str]:
+def country_names() -> dict[str, str]:
     """English short name by ISO 3166-1 code, from the time zone database (public domain)."""
     table = (importlib.resources.files("tzdata") / "zoneinfo" / "iso3166.tab").read_text(encoding="utf-8")
     rows = (line.split("\t") for line in table.splitlines() if line and not line.startswith("#"))
@@ -262,4 +262,4 @@ def _country_names() -> dict[str, str]:
 
 def country(code: str) -> str:
     """A country's name in English; the code itself where it isn't known."""
-    return _country_names().get(code, code)
+    return country_names().get(code, code)
