@@ -2,6 +2,7 @@
 
 import argparse
 import datetime as dt
+import json
 import re
 import sys
 from collections.abc import Callable
@@ -35,6 +36,15 @@ def add_commands(registry: Any, add: Add) -> None:
     accept = add("accept", _accept, "take proposals into the registry", registry)
     accept.add_argument("ids", nargs="*", metavar="ID", help="ids of contributions, people, institutions")
     accept.add_argument("--all", action="store_true", help="all that wait")
+    show = add("show", _show, "show a contribution, a person or an institution with what belongs to it", registry)
+    show.add_argument("id")
+    people = add("people", _people, "list people, or those who may be one person", registry)
+    people.add_argument("--duplicates", action="store_true", help="pairs that may be one person, undecided")
+    export = add("export-person", _export_person, "write all that is stored about one person, as JSON", registry)
+    export.add_argument("id")
+    export.add_argument("--out", type=Path, help="file to write; default: shown here")
+    erase = add("erase-contact", _erase_contact, "remove a person's address; authorship stays", registry)
+    erase.add_argument("id")
 
 
 def _registry(config: Config) -> "Registry":
@@ -115,6 +125,81 @@ def _accept(options: argparse.Namespace, config: Config) -> int:
         print(f"{sum(f.startswith(f'{kind}/') for f in made.files):>8,}  {kind}")
     print(f"{made.contacts:>8,}  contacts")
     return 1 if has_errors(made.findings) else 0
+
+
+def _show(options: argparse.Namespace, config: Config) -> int:
+    from aqqua_dataset.registry.load import load_registry
+    from aqqua_dataset.registry.personal import shown
+
+    registry, findings = load_registry(config.registry)
+    if registry is None:
+        raise Refused(findings)
+    text = shown(config.registry, registry, options.id, findings)
+    if text is None:
+        print(f"no contribution, person or institution {options.id} in {config.registry}", file=sys.stderr)
+        return 1
+    print(text)
+    return 0
+
+
+def _people(options: argparse.Namespace, config: Config) -> int:
+    from aqqua_dataset.intake.contacts import addresses
+    from aqqua_dataset.registry.same_people import same_people
+
+    registry = _registry(config)
+    if not options.duplicates:
+        for person in registry.people.values():
+            name = " ".join(filter(None, (person.given, person.particle, person.family)))
+            print(f"{person.id:40} {name:40} {person.consent}")
+        return 0
+    pairs = list(same_people(registry, addresses(config.registry)))
+    for pair in pairs:
+        print(f"{pair.first.id:40} {pair.other.id:40} same {pair.sign}")
+    print(f"{len(pairs):,} pairs to decide; rows for people_decisions.csv: aqqua authors suggestions")
+    return 0
+
+
+def _known_person(name: str, config: Config) -> "Registry | None":
+    registry = _registry(config)
+    if name in registry.people:
+        return registry
+    print(f"no person {name} in {config.registry}", file=sys.stderr)
+    return None
+
+
+def _export_person(options: argparse.Namespace, config: Config) -> int:
+    from aqqua_dataset.registry.personal import stored_about
+
+    registry = _known_person(options.id, config)
+    if registry is None:
+        return 1
+    text = json.dumps(stored_about(config.registry, registry, options.id), ensure_ascii=False, indent=2)
+    if options.out is None:
+        print(text)
+    else:
+        options.out.write_text(f"{text}\n", encoding="utf-8")
+        print(f"written: {options.out}; it holds personal data")
+    return 0
+
+
+def _erase_contact(options: argparse.Namespace, config: Config) -> int:
+    from aqqua_dataset.intake.contacts import addresses, erase_contact
+    from aqqua_dataset.registry.personal import records_of
+
+    registry = _known_person(options.id, config)
+    if registry is None:
+        return 1
+    try:
+        files = erase_contact(config.registry, options.id)
+    except ValueError as error:
+        print(f"nothing was erased: {error}", file=sys.stderr)
+        return 1
+    print(f"erased from {', '.join(files)}" if files else f"no contact of {options.id} is stored")
+    left = [p for p in records_of(registry, options.id) if p in addresses(config.registry)]
+    for person in left:
+        print(f"another record of the same person still has an address: {person}")
+    print("copies in backups, and in the history of a version control, aren't touched")
+    return 0
 
 
 def _print(findings: list[Finding]) -> None:
