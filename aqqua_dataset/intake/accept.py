@@ -43,6 +43,7 @@ def accept(folder: Path, ids: Iterable[str], everything: bool = False) -> Accept
     for file in sorted(texts, key=lambda f: (list(MODELS).index(f.partition("/")[0]), f)):
         registry.write_bytes(file, texts[file].encode())
         registry.remove(f"{PROPOSALS}/{file}")
+        registry.prune(f"{PROPOSALS}/{file}")
         changes.pop(file, None)
         made.files.append(file)
     save_changes(registry, changes)
@@ -115,12 +116,14 @@ def _keep_unchanged(folder: Path, texts: dict[str, str], made: Accepted) -> None
 
 def _keep_valid(folder: Path, texts: dict[str, str], made: Accepted) -> None:
     """Leaves those out that would bring an error into the registry, and those that name them."""
-    known = {(f.file, f.rule, f.key, f.value) for f in load_registry(folder)[1]}
     while texts:
         with tempfile.TemporaryDirectory() as scratch:
             _overlay(folder, Path(scratch), texts)
             found = [f for f in load_registry(Path(scratch))[1] if f.severity == "error"]
-        wrong = [f for f in found if f.file in texts and (f.file, f.rule, f.key, f.value) not in known]
+        wrong = [f for f in found if f.file in texts]
+        if wrong:  # what is wrong in the registry already doesn't keep a change of something else waiting
+            known = {(f.file, f.rule, f.key, f.value) for f in load_registry(folder)[1]}
+            wrong = [f for f in wrong if (f.file, f.rule, f.key, f.value) not in known]
         if not wrong:
             return
         made.findings += [_of_proposal(f) for f in wrong]

@@ -142,6 +142,7 @@ def write_proposed(folder: Path, waiting: Mapping[str, Mapping[str, Any]]) -> No
         registry.write_bytes(PROPOSED, (_HEAD + lines).encode())
     else:
         registry.remove(PROPOSED)
+        registry.prune(PROPOSED)
 
 
 def accept_contacts(folder: Path, people: Iterable[str]) -> int:

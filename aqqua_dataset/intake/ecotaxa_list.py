@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from aqqua_dataset.findings import Finding, Severity
 from aqqua_dataset.harmonise.instrument import instrument_id
 from aqqua_dataset.intake.contacts import ContactDraft, propose_contacts
 from aqqua_dataset.intake.people import People, name_of, person_values
@@ -65,8 +64,8 @@ def import_list(folder: Path, registry: Registry, path: Path, day: dt.date, read
     run = ProjectList(registry, People.load(folder), table, day, reader.casefold())
     waiting = load_records(folder / PROPOSALS, "contributions", Contribution)
     for contribution in (*waiting.values(), *registry.contributions.values()):
-        if contribution.source is not None and contribution.source.dataset_id and _from_ecotaxa(contribution):
-            run.projects.setdefault(contribution.source.dataset_id, contribution)
+        if (number := project_of(contribution)) is not None:
+            run.projects.setdefault(number, contribution)
     proposing = Proposing(folder, SOURCE)
     if missing := [c for c in _COLUMNS if c not in table.heads]:
         table.say("column_missing", f"expected the columns {', '.join(_COLUMNS)}", key=missing[0], severity="error")
@@ -79,9 +78,11 @@ def import_list(folder: Path, registry: Registry, path: Path, day: dt.date, read
     return outcome
 
 
-def _from_ecotaxa(contribution: Contribution) -> bool:
+def project_of(contribution: Contribution) -> str | None:
+    """Number of the EcoTaxa project that a contribution comes from."""
     source = contribution.source
-    return source is not None and (source.format == "ecotaxa" or "ecotaxa" in (source.url or ""))
+    ours = source is not None and (source.format == "ecotaxa" or "ecotaxa" in (source.url or ""))
+    return source.dataset_id if source is not None and ours else None
 
 
 def _rows(run: ProjectList, proposing: Proposing) -> None:
@@ -90,17 +91,19 @@ def _rows(run: ProjectList, proposing: Proposing) -> None:
     for line, row in run.table.rows:
         number = row.get(NUMBER, "")
         if not re.fullmatch(r"[1-9]\d{0,9}", number):
-            _say(run, line, NUMBER, number, "row_without_number", "expected the number of a project", "error")
+            run.table.say(
+                "row_without_number", "expected the number of a project", line, NUMBER, number, severity="error"
+            )
         elif number in seen:
             message = f"expected every project once; the row in line {seen[number]} is taken"
-            _say(run, line, NUMBER, number, "project_twice", message)
+            run.table.say("project_twice", message, line, NUMBER, number)
         else:
             seen[number] = line
             _row(run, proposing, line, row)
     for file, (number, _) in sorted(proposing.states[SOURCE].records.items()):
         if file.startswith("contributions/") and number not in seen:
             message = "the last list had this project, and this one hasn't; its file is left as it is"
-            _say(run, 1, NUMBER, number, "project_gone", message)
+            run.table.say("project_gone", message, 1, NUMBER, number)
 
 
 def _row(run: ProjectList, proposing: Proposing, line: int, row: Mapping[str, str]) -> None:
@@ -110,13 +113,13 @@ def _row(run: ProjectList, proposing: Proposing, line: int, row: Mapping[str, st
     managers = parts["managers"] or parts["annotators"]
     if not managers:
         message = "expected a manager or annotator who is a person; without one there is no owner, nothing is proposed"
-        _say(run, line, "managers", row.get("managers", ""), "project_without_owner", message, "error")
+        run.table.say("project_without_owner", message, line, "managers", row.get("managers", ""), severity="error")
         return
     owner = next((p for name, p in managers if name == contact), None)
     if owner is None:
         owner = managers[0][1]
         message = f"the contact isn't among the managers; the first of them, {owner}, is proposed as owner"
-        _say(run, line, TITLE, contact, "contact_not_a_manager", message)
+        run.table.say("contact_not_a_manager", message, line, TITLE, contact)
     values: dict[str, Any] = {"title": title, "expected_images": _objects(run, line, row)}
     values["expected_instruments"] = _instruments(run, line, row)
     where = f"{run.table.file}:{line}"
@@ -164,9 +167,9 @@ def _title(run: ProjectList, line: int, text: str, otherwise: str) -> tuple[str,
     clean = " ".join(blot(title).split())
     if clean != " ".join(title.split()):
         message = "an address in the title was taken out"
-        _say(run, line, TITLE, EMAIL.sub("[e-mail]", title), "email_in_public_record", message)
+        run.table.say("email_in_public_record", message, line, TITLE, title)
     if not clean:
-        _say(run, line, TITLE, text, "title_missing", "expected a title; the project's number stands for it")
+        run.table.say("title_missing", "expected a title; the project's number stands for it", line, TITLE, text)
     return clean or otherwise, contact.strip()
 
 
@@ -175,7 +178,7 @@ def _objects(run: ProjectList, line: int, row: Mapping[str, str]) -> int | None:
     if re.fullmatch(r"\d{1,15}", text):
         return int(text)
     message = "expected a number of objects; the number of images is left open"
-    _say(run, line, OBJECTS, text, "count_missing", message, "note")
+    run.table.say("count_missing", message, line, OBJECTS, text, severity="note")
     return None
 
 
@@ -184,7 +187,7 @@ def _instruments(run: ProjectList, line: int, row: Mapping[str, str]) -> list[st
     found = instrument_id(text)
     if found is None:
         message = "no instrument of the vocabulary; left open"
-        _say(run, line, INSTRUMENT, text, "instrument_open", message, "note")
+        run.table.say("instrument_open", message, line, INSTRUMENT, text, severity="note")
     return [found] if found else []
 
 
@@ -196,14 +199,14 @@ def _accounts(run: ProjectList, line: int, column: str, cell: str) -> Iterator[t
         said = " ".join(match["name"].split()) if match else ""
         if match is None or email is None:
             message = "expected name: GIVEN SURNAME, email: ADDRESS; this account isn't taken"
-            _say(run, line, column, EMAIL.sub("[e-mail]", text), "account_unreadable", message)
+            run.table.say("account_unreadable", message, line, column, text)
         elif said.casefold() != run.reader:
             name = name_of(said)
             if name is None:
                 if (said, email) not in run.unreadable:
                     run.unreadable.add((said, email))
                     message = "expected a given name and a surname; an account of a group is nobody, and isn't taken"
-                    _say(run, line, column, EMAIL.sub("[e-mail]", said), "account_not_a_person", message)
+                    run.table.say("account_not_a_person", message, line, column, said)
                 continue
             person, new = run.people.meet(name, email)
             if person not in run.met:
@@ -211,7 +214,7 @@ def _accounts(run: ProjectList, line: int, column: str, cell: str) -> Iterator[t
                 run.contacts[person] = ContactDraft(person, email)
                 if new and not name.certain:
                     message = f"which is the given name, which the surname? proposed: {name.given} | {name.family}"
-                    _say(run, line, column, name.text, "name_parts_uncertain", message, "note")
+                    run.table.say("name_parts_uncertain", message, line, column, name.text, severity="note")
             yield said, person
 
 
@@ -224,9 +227,3 @@ def _people(run: ProjectList) -> Iterable[Draft]:
         values = person_values(person, name, {"consent": "not_asked", "consent_date": run.day})
         where = f"{run.table.file}:{run.met[person]}"
         yield Draft(f"people/{person}.yaml", person, values, where, (), frozenset(values))
-
-
-def _say(
-    run: ProjectList, line: int, key: str, value: str, rule: str, message: str, severity: Severity = "warning"
-) -> None:  # fmt: skip
-    run.table.findings.append(Finding(rule, severity, message, "", run.table.file, line, key, value[:80]))

@@ -12,6 +12,7 @@ from typing import Any
 from aqqua_dataset.findings import Finding
 from aqqua_dataset.intake.contacts import ContactDraft, propose_contacts
 from aqqua_dataset.intake.datasets import Dataset, dataset_of
+from aqqua_dataset.intake.ecotaxa_list import project_of
 from aqqua_dataset.intake.institutions import institution_of
 from aqqua_dataset.intake.people import Name, People, name_of, person_values, slug, unused
 from aqqua_dataset.intake.proposals import PROPOSALS, Draft, Outcome, Proposing
@@ -47,6 +48,7 @@ class FormsRun:
     drafts: dict[str, Draft] = field(default_factory=dict)
     contacts: dict[str, ContactDraft] = field(default_factory=dict)
     keys: set[str] = field(default_factory=set)
+    projects: dict[str, str] = field(default_factory=dict)
     met: set[str] = field(default_factory=set)
 
 
@@ -87,8 +89,7 @@ def _form(run: FormsRun, form: FilledForm) -> None:
     name, head = name_of(said.get("owner_name", "")), form.columns.get("owner_name", "")
     if name is None:
         message = "expected a given name and a surname; the form isn't taken"
-        shown = EMAIL.sub("[e-mail]", said.get("owner_name", ""))
-        say("owner_unreadable", message, form.line, head, shown, "error")
+        say("owner_unreadable", message, form.line, head, said.get("owner_name", ""), "error")
         return
     if not name.certain:
         message = f"which is the given name, which the surname? proposed: {name.given} | {name.family}"
@@ -237,6 +238,10 @@ def _contribution(
 ) -> None:  # fmt: skip
     """One data set as a proposed contribution, over the pledge of its project where there is one."""
     project = dataset.values.get("source", {}).get("dataset_id")
+    if project is not None and (other := run.projects.setdefault(project, where)) != where:
+        message = f"project {project} stands in {other} too, which is taken; this row isn't"
+        run.table.say("project_twice", message, form.line, "", f"{where}: {dataset.title}", "error")
+        return
     key = unused(f"{form.id}/{project or slug(dataset.title, 'dataset')}", run.keys)
     run.keys.add(key)
     file, before = run.proposing.states[SOURCE].known(key)
@@ -273,11 +278,7 @@ def _standing(run: FormsRun, file: str | None, project: str | None) -> Contribut
     """The contribution that a data set is already: as it became earlier, or by its project's number."""
     if file is not None:
         return run.standing.get(Path(file).stem)
-    for contribution in run.standing.values():
-        source = contribution.source
-        if project and source and source.format == "ecotaxa" and source.dataset_id == project:
-            return contribution
-    return None
+    return next((c for c in run.standing.values() if project is not None and project_of(c) == project), None)
 
 
 def _gone(run: FormsRun, form: FilledForm) -> None:

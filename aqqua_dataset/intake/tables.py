@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from aqqua_dataset.findings import Finding, Severity
+from aqqua_dataset.privacy import EMAIL
 from aqqua_dataset.sources.tables import header_row
 
 #: What a spreadsheet program lets a cell hold, in characters.
 LONGEST_CELL = 32_767
 #: A table of people's answers is never larger, in bytes; of a spreadsheet, what its parts unpack to.
 LARGEST_TABLE = 200 << 20
+_SHOWN = 80
 _LARGEST_FIELD = 1 << 30
 _HEADER_LINES = 60  # in which the names of the columns are looked for
 _MARKS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16", codecs.BOM_UTF8: "utf-8-sig"}
@@ -40,8 +42,9 @@ class HandedIn:
         self, rule: str, message: str, line: int | None = None, key: str = "", value: str = "",
         severity: Severity = "warning",
     ) -> None:  # fmt: skip
-        """Adds a finding."""
-        self.findings.append(Finding(rule, severity, message, "", self.file, line, key, value[:80]))
+        """Adds a finding; what is shown of the value has no address in it."""
+        shown = EMAIL.sub("[e-mail]", value)[:_SHOWN]
+        self.findings.append(Finding(rule, severity, message, "", self.file, line, key, shown))
 
     def take(self, number: int, cells: list[str]) -> None:
         """Adds a row, without its cells that are too long."""

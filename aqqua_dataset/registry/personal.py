@@ -27,12 +27,13 @@ def stored_about(folder: Path, registry: Registry, person: str) -> dict[str, Any
     """Everything that the registry's files hold about a person, proposals and private contacts included.
 
     Returns:
-        ``records``: the person's own; ``contacts``: addresses and consents; ``named_in``: file and key where an id
-        of theirs stands; ``table_rows``: rows of tables with an id of theirs; ``mentions``: lines with their name or
-        address, as in a comment or in somebody's words of credit.
+        ``records``: the person's own; ``contacts``: addresses and consents; ``imported``: what imports said of them;
+        ``named_in``: file and key where an id of theirs stands; ``table_rows``: rows of tables with an id of theirs;
+        ``mentions``: texts with their name or address, as in a comment or in somebody's words of credit.
     """
     ids = set(records_of(registry, person))
-    found: dict[str, Any] = {"person": person, "records": {}, "contacts": [], "named_in": [], "table_rows": []}
+    found: dict[str, Any] = {"person": person, "records": {}, "contacts": []}
+    found |= {"imported": [], "named_in": [], "table_rows": []}
     texts = dict(_texts(folder))
     for file, text in texts.items():
         if Path(file).parts[-2:-1] == ("people",) and Path(file).stem in ids:
@@ -41,6 +42,10 @@ def stored_about(folder: Path, registry: Registry, person: str) -> dict[str, Any
             found["contacts"] += [{"file": file, **e} for e in _entries(text) if e.get("person") in ids]
         elif file.endswith(".csv"):
             found["table_rows"] += _rows(file, text, ids)
+        elif file.endswith(".jsonl"):
+            own, places = _imported(file, text, ids)
+            found["imported"] += own
+            found["named_in"] += places
         else:
             found["named_in"] += _places(file, text, ids)
     mails = {str(e["email"]) for e in found["contacts"] if "email" in e}
@@ -74,13 +79,24 @@ def _rows(file: str, text: str, ids: set[str]) -> list[dict[str, Any]]:
 
 
 def _places(file: str, text: str, ids: set[str]) -> list[dict[str, Any]]:
-    """Keys whose value is one of the ids; of a file with a record in each line also the line."""
+    """Keys whose value is one of the ids."""
     if file.endswith(".yaml"):
         return [{"file": file, "key": key} for key in _keys(_parsed(text), ids)]
-    if file.endswith(".jsonl"):
-        lines = enumerate(text.splitlines(), start=1)
-        return [{"file": file, "line": n, "key": key} for n, line in lines for key in _keys(json.loads(line), ids)]
     return [{"file": file, "key": key} for key in _keys(json.loads(text), ids)] if file.endswith(".json") else []
+
+
+def _imported(
+    file: str, text: str, ids: set[str]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:  # fmt: skip
+    """What an import said of the person, and where it named them elsewhere; one record in each line."""
+    own, places = [], []
+    for number, line in enumerate(text.splitlines(), start=1):
+        record = json.loads(line)
+        if record.get("person") in ids or record.get("file") in {f"people/{i}.yaml" for i in ids}:
+            own.append({"in": file, "line": number, **record})
+        else:
+            places += [{"file": file, "line": number, "key": key} for key in _keys(record, ids)]
+    return own, places
 
 
 def _keys(value: Any, ids: set[str], above: str = "") -> Iterator[str]:
@@ -106,9 +122,18 @@ def _mentions(
         if file in own or file.endswith(CONTACTS):
             continue
         for number, line in enumerate(text.splitlines(), start=1):
-            plain = plain_letters(line)
-            if any(w in plain for w in wanted):
-                yield {"file": file, "line": number, "text": line.strip()[:500]}
+            if any(w in plain_letters(line) for w in wanted):
+                told = _leaves(json.loads(line)) if file.endswith(".jsonl") else [line.strip()]
+                hits = [t for t in told if any(w in plain_letters(t) for w in wanted)]
+                yield from ({"file": file, "line": number, "text": hit} for hit in hits)
+
+
+def _leaves(value: Any) -> Iterator[str]:
+    """Every text below a value."""
+    if isinstance(value, str):
+        yield value
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _leaves(inner)
 
 
 def shown(folder: Path, registry: Registry, name: str, findings: list[Finding]) -> str | None:
@@ -131,7 +156,8 @@ def _contribution(registry: Registry, name: str) -> list[str]:
     if contribution is None:
         return []
     missing = registry.missing_mandatory(contribution)
-    same = [c.id for c in registry.contributions.values() if c.form_id and c.form_id == contribution.form_id != ""]
+    form = contribution.form_id
+    same = [c.id for c in registry.contributions.values() if form is not None and c.form_id == form]
     return [
         f"state: {contribution.state}",
         f"owners: {', '.join(_named(registry, o) for o in contribution.owners)}",
