@@ -17,6 +17,7 @@ from aqqua_dataset import (
     cli_ecotaxa,
     cli_export,
     cli_fetch,
+    cli_forms,
     cli_gate,
     cli_ifcb,
     cli_labels,
@@ -81,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
         "validate people, institutions and contributions as a whole",
         registry,
     )
+    cli_forms.add_commands(registry, add)
     run = add("run", _run, "read, harmonise and pack what is new or changed")
     run.add_argument("contribution", nargs="*", help="only these contributions")
     identify = add("identify", _identify, "say which reader fits a delivery, what is in it and what is missing")

@@ -12,21 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from aqqua_dataset.ecotaxa.client import EcoTaxa, refusal
+from aqqua_dataset.intake.template import columns
 from aqqua_dataset.web import Unanswered
 
-#: Columns of the table of projects, and what each says.
-COLUMNS: Mapping[str, str] = {
-    "dataset": "title of the project: one data set in each row, as the template wants it",
-    "ecotaxa_project": "its number in EcoTaxa",
-    "url": "its page in EcoTaxa",
-    "instrument": "instrument as EcoTaxa has it; ? where it isn't said",
-    "objects": "number of objects",
-    "percent_validated": "how many of them a person has validated, in percent",
-    "my_right": "what you may do: manage, annotate or view; only a manager can share",
-    "shared": "yes where the reader's account can already read it",
-    "description": "for you to fill in: what it is, where and when it was sampled",
-    "comments": "for you to fill in: anything we should know",
-}
+#: Columns of the table of projects, and what each says: those of the template that EcoTaxa can fill.
+COLUMNS: Mapping[str, str] = {c.name: c.meaning for c in columns() if c.listed}
 
 _RIGHTS = (("managers", "manage"), ("annotators", "annotate"), ("viewers", "view"))
 #: Members of the settings that the server works out anew at any time.

@@ -17,8 +17,9 @@ class Record(BaseModel):
 
 
 class Consent(StrEnum):
-    """How a person agreed to be named."""
+    """How a person agreed to be named; ``not_asked`` is named nowhere, and any answer takes its place."""
 
+    NOT_ASKED = "not_asked"
     AUTHOR = "author"
     CONSORTIUM_ONLY = "consortium_only"
     ACKNOWLEDGE_ONLY = "acknowledge_only"
@@ -38,7 +39,10 @@ class Institution(Record):
 
 
 class Person(Record):
-    """One person as they wish to be named. E-mail addresses live apart, in private/contacts.yaml."""
+    """One person as they wish to be named. E-mail addresses live apart, in private/contacts.yaml.
+
+    ``consent_date`` is the day of the consent; where nobody has asked yet, the day the record was made.
+    """
 
     id: Slug
     given: Text
@@ -51,6 +55,11 @@ class Person(Record):
     consent_date: dt.date
     core_team: bool = False
     same_as: Slug | None = None
+
+    @property
+    def unnamed(self) -> bool:
+        """Whether the person is named nowhere: they want it so, or nobody has asked them."""
+        return self.consent in (Consent.ANONYMOUS, Consent.NOT_ASKED)
 
 
 class Funding(Record):

@@ -25,6 +25,7 @@ from aqqua_dataset.registry.people_decisions import (
     load_people_decisions,
     load_sign_offs,
 )
+from aqqua_dataset.registry.survey_columns import load_survey_columns
 
 R = TypeVar("R", bound=Record)
 
@@ -91,7 +92,7 @@ def load_registry(folder: Path) -> tuple[Registry | None, list[Finding]]:
     papers, wrong = load_papers(folder)
     files.findings += wrong
     sign_offs, wrong = load_sign_offs(folder, people)
-    files.findings += [*wrong, *check_dois(settings)]
+    files.findings += [*wrong, *check_dois(settings), *load_survey_columns(folder, settings)[1]]
     registry = Registry(
         settings=settings, people=people, institutions=institutions, contributions=contributions, labels=labels,
         duplicate_decisions=decisions, decisions=people_decisions, papers=papers,
@@ -137,6 +138,11 @@ def load_contacts(folder: Path) -> tuple[list[Contact], list[Finding]]:
     files = _Files(folder)
     contacts = files.contacts()
     return list(contacts.values()), files.findings
+
+
+def load_records(folder: Path, name: str, model: type[R]) -> dict[str, R]:
+    """The records of one kind by id, without those that have errors; none where there is no such folder."""
+    return _Files(folder).records(name, model) if (folder / name).is_dir() else {}
 
 
 @dataclass
@@ -203,12 +209,7 @@ class _Files:
         """What a file holds, and in ``lines`` where; None with a finding when it can't be parsed."""
         places = self.lines.setdefault(file, {})
         try:
-            text = (self.folder / file).read_text(encoding="utf-8")
-            _only_plain(text)
-            loader = _Loader(text)
-            node = loader.get_single_node()
-            repeated = _places(node, (), places) if node else []
-            values = loader.construct_document(node) if node else None
+            values, repeated = _parsed((self.folder / file).read_text(encoding="utf-8"), places)
         except (FileNotFoundError, IsADirectoryError):
             self.error(file, "file_missing", "expected a file of this name")
         except UnicodeDecodeError as error:
@@ -242,6 +243,20 @@ class _Files:
                 key = ".".join(map(str, at))
                 self.error(file, "record_invalid", _expected(problem), nearest_line(places, at), key, value)
         return None
+
+
+def read_yaml(text: str) -> Any:
+    """What a registry file's text holds; raises yaml.YAMLError or ValueError where it can't be read."""
+    return _parsed(text, {})[0]
+
+
+def _parsed(text: str, places: dict[tuple[str, ...], int]) -> tuple[Any, list[tuple[str, int]]]:
+    """What a text holds, and the keys that stand twice; the line of every key is filled in."""
+    _only_plain(text)
+    loader = _Loader(text)
+    node = loader.get_single_node()
+    repeated = _places(node, (), places) if node else []
+    return (loader.construct_document(node) if node else None), repeated
 
 
 def _only_plain(text: str) -> None:

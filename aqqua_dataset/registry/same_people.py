@@ -180,6 +180,16 @@ def _folded(words: str) -> str:
     return " ".join(sorted(re.sub(r"[^\w\s]", " ", _plain(words)).split()))
 
 
+def is_group_mailbox(email: str) -> bool:
+    """Whether an address is a group's, which says nothing about one person."""
+    return email.strip().casefold().split("@")[0] in _ROLES
+
+
+def plain_letters(words: str) -> str:
+    """A text in lower case without diacritics, for ids and comparisons."""
+    return _plain(words.casefold())
+
+
 def _plain(words: str) -> str:
     decomposed = unicodedata.normalize("NFKD", words.translate(_LETTERS))
     letters = "".join(c for c in decomposed if not unicodedata.combining(c))

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from aqqua_dataset.findings import Finding
-from aqqua_dataset.registry.credit import Consent, Funding
+from aqqua_dataset.registry.credit import Funding
 from aqqua_dataset.registry.licences import ItemLicence, item_licence
 from aqqua_dataset.registry.models import Contribution, Registry
 from aqqua_dataset.release.escape import markdown, markdown_lines, one_line, visible
@@ -115,11 +115,11 @@ def _interim_terms(contribution: Contribution) -> str | None:
 
 
 def _named_owners(registry: Registry) -> dict[str, str]:
-    """Name by person id, the same for records of one person; without those who stay anonymous."""
+    """Name by person id, the same for records of one person; without those who stay anonymous or weren't asked."""
     return {
         name: one_line(" ".join(filter(None, (p.given, p.particle, p.family, p.suffix))))
         for name, p in identities(registry).items()
-        if p.consent is not Consent.ANONYMOUS
+        if not p.unnamed
     }
 
 

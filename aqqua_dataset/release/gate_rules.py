@@ -163,6 +163,8 @@ def _authors(case: Case) -> Objections:
             elif person.consent == Consent.ANONYMOUS:
                 if person.id in named:
                     yield c.id, f"{person.id} wants to stay anonymous and is named"
+            elif person.consent == Consent.NOT_ASKED:
+                yield c.id, f"nobody has asked its owner {person.id} how they want to be named"
             elif person.id not in named:
                 yield c.id, f"its owner {person.id} is not named"
     for name, role, contributions in case.released.people:

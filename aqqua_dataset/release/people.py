@@ -187,7 +187,8 @@ def identities(registry: Registry) -> dict[str, Person]:
 
 
 def _merged(person: Person, records: list[Person]) -> Person:
-    newest = max(records, key=lambda p: (p.consent_date, list(Consent).index(p.consent)))
+    asked = [p for p in records if p.consent is not Consent.NOT_ASKED] or records
+    newest = max(asked, key=lambda p: (p.consent_date, list(Consent).index(p.consent)))
     return person.model_copy(
         update={
             "consent": newest.consent,
@@ -199,8 +200,8 @@ def _merged(person: Person, records: list[Person]) -> Person:
 
 
 def _block(person: Person, policy: AuthorPolicy) -> str | None:
-    """Where a person is named; None for who wants to stay anonymous."""
-    if person.consent is Consent.ANONYMOUS:
+    """Where a person is named; None for who wants to stay anonymous or wasn't asked."""
+    if person.unnamed:
         return None
     if person.consent is Consent.ACKNOWLEDGE_ONLY:
         return "acknowledged"
@@ -252,7 +253,7 @@ def orcid_url(orcid: str | None) -> str | None:
 
 
 @functools.cache
-def _country_names() -> dict[str, str]:
+def country_names() -> dict[str, str]:
     """English short name by ISO 3166-1 code, from the time zone database (public domain)."""
     table = (importlib.resources.files("tzdata") / "zoneinfo" / "iso3166.tab").read_text(encoding="utf-8")
     rows = (line.split("\t") for line in table.splitlines() if line and not line.startswith("#"))
@@ -261,4 +262,4 @@ def _country_names() -> dict[str, str]:
 
 def country(code: str) -> str:
     """A country's name in English; the code itself where it isn't known."""
-    return _country_names().get(code, code)
+    return country_names().get(code, code)

@@ -3,7 +3,7 @@
 import datetime as dt
 
 from aqqua_dataset.registry.licences import item_licence
-from aqqua_dataset.registry.models import Consent, Contribution, Registry
+from aqqua_dataset.registry.models import Contribution, Registry
 from aqqua_dataset.release.attribution import attribution_rows
 from aqqua_dataset.release.facts import ReleaseFacts
 from aqqua_dataset.release.people import author_list, identities
@@ -35,7 +35,7 @@ def credit(registry: Registry, contribution: Contribution) -> Credit:
     terms = {t.id: t.title for t in known.settings.interim_terms}
     titles = {p.id: p.title for p in known.settings.permissions}
     people = {*contribution.owners, *(c.person for c in contribution.contributors)}
-    anonymous = {p.id for name, p in identities(known).items() if name in people and p.consent is Consent.ANONYMOUS}
+    anonymous = {p.id for name, p in identities(known).items() if name in people and p.unnamed}
     return Credit(
         line=row["attributed_to"],
         state=row["attribution_state"],

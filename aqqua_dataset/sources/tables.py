@@ -107,7 +107,8 @@ def _fit(rows: Sequence[Sequence[str]], wanted: Collection[str]) -> tuple[int, i
 
 
 @contextlib.contextmanager
-def _damage_as_oserror(kind: str) -> Iterator[None]:
+def damage_as_oserror(kind: str) -> Iterator[None]:
+    """What a damaged file makes its library run into, as OSError that says so."""
     try:
         yield
     except _DAMAGE as error:
@@ -115,7 +116,7 @@ def _damage_as_oserror(kind: str) -> Iterator[None]:
 
 
 def _open_parquet(delivery: Delivery, path: str, opened: contextlib.ExitStack) -> Opened:
-    with _damage_as_oserror("Parquet"):
+    with damage_as_oserror("Parquet"):
         file = pq.ParquetFile(opened.enter_context(delivery.open(path)))
         header = file.schema_arrow.names
 
@@ -123,7 +124,7 @@ def _open_parquet(delivery: Delivery, path: str, opened: contextlib.ExitStack) -
         line = 2  # as if the column names stood in a line of their own
         batches = file.iter_batches(_ROWS_PER_CHUNK)
         while True:
-            with _damage_as_oserror("Parquet"):
+            with damage_as_oserror("Parquet"):
                 batch = next(batches, None)
                 if batch is None:
                     return
@@ -143,7 +144,7 @@ def _open_xlsx(
         while piece := stream.read(1 << 20):
             local.write(piece)
     local.seek(0)
-    with _damage_as_oserror("XLSX"):
+    with damage_as_oserror("XLSX"):
         book = openpyxl.load_workbook(local, read_only=True, data_only=True)
         opened.callback(book.close)
         if sheet is not None and sheet not in book.sheetnames:
@@ -161,7 +162,7 @@ def _open_xlsx(
     def chunks(names: list[str]) -> Iterator[text.TextChunk]:
         width = len(names)
         while True:
-            with _damage_as_oserror("XLSX"):
+            with damage_as_oserror("XLSX"):
                 group = list(islice(lines, _ROWS_PER_CHUNK))
             if not group:
                 return

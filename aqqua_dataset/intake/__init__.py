@@ -1,0 +1,1 @@
+"""What people hand in (forms, spreadsheets, lists of projects) as proposals for the registry."""
