@@ -14,7 +14,7 @@ from aqqua_dataset.messages.said import Ledger
 from aqqua_dataset.nightly.collect import count_if_changed, write_due_reports
 from aqqua_dataset.nightly.digest import TOLD, Digest, make_digest, snapshot
 from aqqua_dataset.nightly.fetching import HOURS, fetch_due
-from aqqua_dataset.nightly.state import short
+from aqqua_dataset.nightly.state import short, write_changed
 from aqqua_dataset.nightly.validate import Validation, validate_changed
 from aqqua_dataset.nightly.words import words
 from aqqua_dataset.pipeline import Collection
@@ -125,7 +125,7 @@ def _mail(collection: Collection, digests: Sequence[str], now: dt.datetime) -> d
             states = [_one(collection, way, who, text, now) for who in _recipients(collection).items()]
             left += [path] * any(sent.state == "later" for _, sent in states)
             done |= {name: f"{sent.state} {sent.told}".strip() for name, sent in states}
-    collection.warehouse.write_json(UNSENT, {"digests": left})
+    write_changed(collection.warehouse, UNSENT, {"digests": left})
     return done
 
 

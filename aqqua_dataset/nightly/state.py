@@ -134,7 +134,13 @@ def _seen(told: dict[str, Any]) -> Seen:
 
 def write_seen(warehouse: Warehouse, seen: dict[str, Seen]) -> None:
     """Remembers it."""
-    warehouse.write_json(SEEN, {key: asdict(one) for key, one in sorted(seen.items())})
+    write_changed(warehouse, SEEN, {key: asdict(one) for key, one in sorted(seen.items())})
+
+
+def write_changed(warehouse: Warehouse, path: str, value: object) -> None:
+    """Writes a JSON file unless it says that already: a night without news writes nothing."""
+    if warehouse.read_json(path) != json.loads(json.dumps(value)):
+        warehouse.write_json(path, value)
 
 
 def outcome_of(collection: Collection, contribution: Contribution, state: str, delivery: str) -> Seen:

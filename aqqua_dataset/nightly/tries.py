@@ -12,6 +12,7 @@ import duckdb
 
 from aqqua_dataset.compute import WorkerDied
 from aqqua_dataset.findings import Finding, Refused, worst_first
+from aqqua_dataset.nightly.state import write_changed
 from aqqua_dataset.warehouse import Warehouse
 
 TRIES = "nightly/tries.json"
@@ -130,7 +131,7 @@ class Tries:
     def save(self, known: set[str]) -> None:
         """Writes all of contributions that are still in the registry."""
         kept = {key: asdict(one) for key, one in sorted(self.all.items()) if one.contribution in known}
-        self._warehouse.write_json(TRIES, kept)
+        write_changed(self._warehouse, TRIES, kept)
 
     @staticmethod
     def _wait(of: Whose, times: int) -> int | None:
