@@ -21,6 +21,7 @@ from aqqua_dataset import (
     cli_gate,
     cli_ifcb,
     cli_labels,
+    cli_nightly,
     cli_report,
     cli_warehouse,
 )
@@ -49,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         warehouse=options.warehouse or found.warehouse,
         executor=options.executor or found.executor,
         storage=found.storage,
+        outbox=found.outbox,
     )
     try:
         return int(options.command(options, config))
@@ -113,6 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     cli_gate.add_commands(add)
     cli_export.add_commands(add)
     cli_labels.add_commands(commands, add)
+    cli_nightly.add_commands(commands, add)
     cli_warehouse.add_commands(commands, add)
     cli_duplicates.add_command(add)
     add("ledger", _ledger, "count every contribution from declared to published")

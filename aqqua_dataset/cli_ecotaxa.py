@@ -89,7 +89,7 @@ def _pull(options: argparse.Namespace, config: Config) -> int:
         news = done.changes if done.since else "the first pull"
         print(f"{contribution}: {done.objects:,} objects, {done.images:,} images; {news}")
         if made.message:
-            print(f"  message to the contributor: {collection.warehouse.url(made.message)}")
+            print("  the contributor is told with the next night's messages (aqqua nightly)")
             print(f"  for {contribution}.yaml: source.retrieved: {done.stamp[:10]}; history: received")
     return 1 if failed else 0
 

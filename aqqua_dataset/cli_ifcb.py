@@ -27,6 +27,7 @@ def _pull(options: argparse.Namespace, config: Config) -> int:
     from aqqua_dataset import workflow
     from aqqua_dataset.ifcb_dashboard import Dashboard, Wanted, download
     from aqqua_dataset.pipeline import intake_refusal
+    from aqqua_dataset.transfer.alone import alone
     from aqqua_dataset.warehouse import Warehouse
 
     collection, _ = workflow.open_collection(config)
@@ -48,7 +49,8 @@ def _pull(options: argparse.Namespace, config: Config) -> int:
     store = Warehouse(config.delivery_location(source.location), config.storage.deliveries)
     wanted = Wanted(source.dataset_id, options.first, options.last, options.bins)
     try:
-        done = download(Dashboard(source.url, told.url), wanted, store, findings.append, _progress)
+        with alone(collection.warehouse, contribution.id):
+            done = download(Dashboard(source.url, told.url), wanted, store, findings.append, _progress)
     finally:
         for finding in worst_first(findings):
             print(f"  {contribution.id}: {finding}", file=sys.stderr)

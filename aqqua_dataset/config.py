@@ -20,6 +20,8 @@ class Config:
         warehouse: folder or URL of everything the software makes (``AQQUA_WAREHOUSE``).
         executor: ``serial``, ``processes:N``, a Dask address or a YAML file (``AQQUA_EXECUTOR``).
         storage: options for fsspec to reach warehouse and deliveries (the file named by ``AQQUA_STORAGE``).
+        outbox: folder on this machine for messages when no mail server is configured (``AQQUA_OUTBOX``): they bear
+            addresses, so never in the warehouse. Beside the registry's private data when left out.
     """
 
     registry: Path
@@ -27,6 +29,7 @@ class Config:
     warehouse: str
     executor: str
     storage: Storage = field(default_factory=Storage)
+    outbox: Path | None = None
 
     @classmethod
     def from_environment(cls) -> "Config":
@@ -38,6 +41,7 @@ class Config:
             warehouse=os.environ.get("AQQUA_WAREHOUSE", str(work / "warehouse")),
             executor=os.environ.get("AQQUA_EXECUTOR", f"processes:{os.cpu_count() or 1}"),
             storage=Storage.from_environment(),
+            outbox=Path(os.environ.get("AQQUA_OUTBOX", work / "outbox")),
         )
 
     def delivery_location(self, location: str) -> str:

@@ -2,8 +2,9 @@
 
 import dagster as dg
 
-from aqqua_dataset.orchestration import automation, checks, dois, publishing, upkeep
+from aqqua_dataset.orchestration import automation, checks, dois, night, publishing, upkeep
 from aqqua_dataset.orchestration.assets import collection, contributions, near, reports
+from aqqua_dataset.orchestration.assets import night as night_assets
 from aqqua_dataset.orchestration.manual import with_manual
 from aqqua_dataset.orchestration.resources import CollectionResource
 
@@ -13,7 +14,7 @@ def build_definitions(resource: CollectionResource) -> dg.Definitions:
     return dg.Definitions(
         assets=[
             asset.map_asset_specs(with_manual)
-            for asset in dg.load_assets_from_modules([contributions, near, collection, reports])
+            for asset in dg.load_assets_from_modules([contributions, near, collection, reports, night_assets])
             if isinstance(asset, dg.AssetsDefinition)
         ],
         asset_checks=dg.load_asset_checks_from_modules([checks]),
@@ -22,13 +23,21 @@ def build_definitions(resource: CollectionResource) -> dg.Definitions:
             automation.update_collection,
             automation.fetch_deliveries,
             automation.build_release,
+            automation.tell_what_is_new,
+            night.fetch_due_deliveries,
+            night.validate_changed_contributions,
             dois.register_doi,
             publishing.publish_release,
             upkeep.check_warehouse,
             upkeep.clean_warehouse,
         ],
         sensors=[automation.contributions_sensor],
-        schedules=[automation.nightly_fetch, automation.nightly_contributions, automation.nightly_collection],
+        schedules=[
+            automation.nightly_fetch,
+            automation.nightly_contributions,
+            automation.nightly_collection,
+            automation.nightly_messages,
+        ],
         resources={"collection": resource},
         # Steps in one process: the parallel work is inside the assets, and a step costs seconds otherwise.
         executor=dg.in_process_executor,

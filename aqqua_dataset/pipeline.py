@@ -40,7 +40,7 @@ Stage = Literal["rows", "core", "images", "quality"]
 #: Raise a stage's version when its results change for unchanged inputs: it then runs again everywhere.
 VERSIONS: dict[Stage, int] = {"rows": 4, "core": 4, "images": 6, "quality": 1}
 
-_FETCHING = {"fetch_from"}  # how the files came; what they are is in the delivery's own fingerprint
+_FETCHING = {"fetch_from", "dashboard"}  # how the files came; what they are is in the delivery's own fingerprint
 _READ_LATER = {"joins", "folders", *_FETCHING}  # they don't change the rows, so a new one needs no second reading
 
 

@@ -2,22 +2,22 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
 
 from aqqua_dataset.definitions import build_definitions
 from aqqua_dataset.demo import write_deliveries
-from aqqua_dataset.orchestration.automation import (
-    RANGE_END,
-    RANGE_START,
-    contributions_sensor,
-    nightly_contributions,
-)
+from aqqua_dataset.orchestration import automation
+from aqqua_dataset.orchestration.automation import contributions_sensor, nightly_contributions
+from aqqua_dataset.orchestration.night import validate_changed_contributions
 from aqqua_dataset.orchestration.resources import CollectionResource
 from aqqua_dataset.release.gate import ReleaseRefused
 
 ALL = 10
+#: Tags by which Dagster runs a range of partitions in one run.
+RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
 @pytest.fixture
@@ -34,6 +34,7 @@ def resource(home: Path) -> CollectionResource:
         deliveries=str(home / "deliveries"),
         warehouse=str(home / "warehouse"),
         workers="serial",
+        outbox=str(home / "outbox"),
     )
 
 
@@ -51,7 +52,7 @@ def tick(home: Path, instance: dg.DagsterInstance, cursor: str | None) -> dg.Sen
     return result
 
 
-def execute(home: Path, instance: dg.DagsterInstance, job: str, **options: object) -> dg.ExecuteInProcessResult:
+def execute(home: Path, instance: dg.DagsterInstance, job: str, **options: Any) -> dg.ExecuteInProcessResult:
     definitions = build_definitions(resource(home))
     return definitions.resolve_job_def(job).execute_in_process(instance=instance, raise_on_error=False, **options)
 
@@ -78,6 +79,7 @@ def test_definitions_load_and_the_graph_is_as_agreed() -> None:
         "distribution": ["duplicates"],
         "ledger": ["duplicates", "registry"],
         "release": ["ledger"],
+        "nightly_digest": ["ledger"],
     }
     for key in graph.get_all_asset_keys():
         node = graph.get(key)
@@ -120,18 +122,63 @@ def test_sensor_registers_new_changed_and_removed_contributions(home: Path) -> N
         assert "svalbard-uvp6-pledge" not in instance.get_dynamic_partitions("contribution")
 
 
-def test_the_nightly_run_takes_all_contributions_in_one_run(home: Path) -> None:
-    (home / "dagster").mkdir()
-    with dg.DagsterInstance.local_temp(str(home / "dagster")) as instance:
+def worked_on(instance: dg.DagsterInstance, asset: str) -> list[str]:
+    """Partitions of an asset, one for each event about it."""
+    events = instance.fetch_materializations(dg.AssetKey(asset), limit=1000).records
+    return sorted(str(e.partition_key) for e in events)
+
+
+def test_the_nightly_run_reports_what_it_worked_on_and_nothing_else(home: Path) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
         tick(home, instance, None)
-        request = nightly_contributions(dg.build_schedule_context(instance=instance))
         keys = instance.get_dynamic_partitions("contribution")
-        assert isinstance(request, dg.RunRequest)
-        assert (request.tags[RANGE_START], request.tags[RANGE_END]) == (keys[0], keys[-1])
-        result = execute(home, instance, "validate_contribution", tags=dict(request.tags))
-        assert result.success
-        done = instance.get_materialized_partitions(dg.AssetKey("raw_rows"))
-        assert done == set(keys)
+        assert isinstance(nightly_contributions(dg.build_schedule_context(instance=instance)), dg.RunRequest)
+        assert execute(home, instance, validate_changed_contributions.name).success
+        assert worked_on(instance, "raw_rows") == sorted(keys)
+        first = len(worked_on(instance, "packed_images"))
+        assert execute(home, instance, validate_changed_contributions.name).success
+        assert worked_on(instance, "raw_rows") == sorted(keys)  # not one more
+
+        (home / "deliveries/gotland-mooring-2024/table.csv").write_text("id,file,time,lat,lon,depth\n")
+        assert execute(home, instance, validate_changed_contributions.name).success
+        assert worked_on(instance, "raw_rows") == sorted([*keys, "gotland-mooring-2024"])
+        assert len(worked_on(instance, "packed_images")) == first + 1
+
+        digest = execute(home, instance, "tell_what_is_new")
+        assert digest.success
+        made = digest.asset_materializations_for_node("nightly_digest")
+        assert {m.partition for m in made if m.asset_key == dg.AssetKey("report")} == set(keys)
+        [shown] = [m for m in made if m.asset_key == dg.AssetKey("nightly_digest")]
+        assert "gotland-mooring-2024" in str(shown.metadata["digest"].value)
+        letters = sorted((home / "outbox").iterdir())
+        owners = {o for c in resource(home).open()[0].registry.contributions.values() for o in c.owners}
+        assert 2 <= len(letters) <= len(owners) + 1  # some owners, and the digest
+
+
+def test_many_changes_at_once_become_one_run(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(automation, "MOST_SINGLE", ALL - 1)
+    with dg.DagsterInstance.ephemeral() as instance:
+        first = tick(home, instance, None)
+        assert [(r.job_name, r.partition_key) for r in first.run_requests or []] == [
+            ("validate_changed_contributions", None), ("update_collection", None),
+        ]  # fmt: skip
+        assert not tick(home, instance, first.cursor).run_requests
+
+
+def test_a_tick_lists_as_many_deliveries_as_its_time_allows_in_turn(home: Path) -> None:
+    opened, _ = resource(home).open()
+    cursor: dict[str, Any] = {}
+    listed: list[list[str]] = []
+    for _ in range(ALL):
+        now, following = automation.look(opened, cursor, budget_s=0)
+        before = cursor.get("seen", {})
+        listed.append([k for k, (_, d) in now.items() if d and not before.get(k, ["", ""])[1]])
+        cursor = {"seen": now, "next": following}
+    assert [len(keys) for keys in listed] == [1] * ALL  # each tick another one
+    assert sorted(key for keys in listed for key in keys) == sorted(opened.registry.contributions)
+    (home / "deliveries/gotland-mooring-2024/table.csv").write_text("id,file,time,lat,lon,depth\n")
+    later, _ = automation.look(opened, cursor)
+    assert [k for k in later if later[k] != cursor["seen"][k]] == ["gotland-mooring-2024"]
 
 
 def test_the_whole_graph_from_deliveries_to_a_rehearsal(home: Path) -> None:

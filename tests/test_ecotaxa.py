@@ -19,6 +19,7 @@ from stores import KEYS, LENIENT, s3
 from aqqua_dataset.compute import open_executor
 from aqqua_dataset.ecotaxa import export, windows
 from aqqua_dataset.ecotaxa.client import Access, EcoTaxa, EcoTaxaRefused
+from aqqua_dataset.ecotaxa.message import downloads
 from aqqua_dataset.ecotaxa.pull import Pulled, pull, shared_projects
 from aqqua_dataset.ecotaxa.snapshot import Changes, Pulls
 from aqqua_dataset.ecotaxa.staging import Pieces
@@ -556,8 +557,10 @@ def test_a_pull_that_was_stopped_before_its_manifest_does_not_count(
 
 
 def test_the_message_says_that_access_may_be_taken_back(server: Server, tmp_path: Path) -> None:
-    text = (tmp_path / "warehouse" / pulled(holdings(tmp_path), server).message).read_text()
-    for told in ("Dear Owner One", "project 42", "12 objects with 13 images", "may now take back the access",
+    made = holdings(tmp_path)
+    pulled(made, server)
+    text = downloads(made.warehouse)["c1"].text()
+    for told in ("project 42", "12 objects with 13 images", "may now take back the access",
                  "--projects 42 --revoke", "does not withdraw your permission"):  # fmt: skip
         assert told in " ".join(text.split())
 

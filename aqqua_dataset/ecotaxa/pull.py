@@ -15,7 +15,7 @@ from aqqua_dataset import space
 from aqqua_dataset.ecotaxa import ids
 from aqqua_dataset.ecotaxa.client import EcoTaxa, refusal
 from aqqua_dataset.ecotaxa.export import finish, pull_export
-from aqqua_dataset.ecotaxa.message import write_message
+from aqqua_dataset.ecotaxa.message import note_download
 from aqqua_dataset.ecotaxa.snapshot import Pull, Pulls
 from aqqua_dataset.ecotaxa.staging import Staging
 from aqqua_dataset.ecotaxa.windows import pull_windows
@@ -24,6 +24,7 @@ from aqqua_dataset.pipeline import Collection as Holdings
 from aqqua_dataset.pipeline import intake_refusal
 from aqqua_dataset.privacy import blot
 from aqqua_dataset.registry.models import AUTO, Contribution, Registry
+from aqqua_dataset.transfer.alone import alone
 from aqqua_dataset.transfer.archives import is_archive
 
 #: Settings of a project that are kept beside a pull: what its columns mean, and nothing about persons.
@@ -35,7 +36,7 @@ _KEPT = (
 
 @dataclass(frozen=True)
 class Pulled:
-    """A finished pull of one contribution: what it brought, what was noticed, and the message about it."""
+    """A finished pull of one contribution: what it brought, what was noticed, and the note for the next message."""
 
     contribution: str
     pull: Pull
@@ -86,6 +87,7 @@ def pull(
 
     Raises:
         EcoTaxaRefused: it isn't shared, or EcoTaxa refused; whatever was fetched is kept for the next time.
+        Busy: another run pulls it now.
     """
     shared, refused = shared_projects(holdings.registry)
     if contribution not in shared:
@@ -98,6 +100,15 @@ def pull(
     if pulls.newest() is None and pulls.store.find(pulls.name):
         message = "the folder holds files that no pull brought; name an empty one in source.location"
         raise refusal("ecotaxa_folder_in_use", message, contribution=contribution, key="source.location")
+    with alone(holdings.warehouse, contribution):
+        return _pulled(holdings, contribution, client, pulls, project, now, progress)
+
+
+def _pulled(
+    holdings: Holdings, contribution: str, client: EcoTaxa, pulls: Pulls, project: int, now: dt.datetime,
+    progress: Callable[[str], None],
+) -> Pulled:  # fmt: skip
+    """The pull itself, while no other run is at it."""
     settings = client.project(project)
     pulls.settle()
     staging = Staging(holdings.warehouse, project)
@@ -120,7 +131,7 @@ def pull(
 
     made = pulls.commit(staging, project, {"project.json": _without_persons(settings)}, now, compared)
     _check_whole(made, settings, report)
-    message = write_message(holdings, contribution, made, settings)
+    message = note_download(holdings, contribution, made, settings)
     finish(client, staging)
     staging.clear()
     return Pulled(contribution, made, message, tuple(findings))

@@ -1,29 +1,35 @@
 """What runs by itself: a sensor for the registry and the deliveries, a nightly schedule; and the jobs.
 
-The sensor compares a short hash of each contribution (its registry file, its form's permissions, its
-delivery) with the one it saw last, so a permission-only edit or a changed delivery is noticed, and a
-contribution whose file is gone loses its partition.
+The sensor compares short hashes of each contribution (its registry file with its form's permissions; its delivery)
+with those it saw last, so a permission-only edit or a changed delivery is noticed, and a contribution whose file is
+gone loses its partition. It lists deliveries for a bounded time; the night lists all.
 """
 
+import bisect
 import hashlib
 import json
+import time
+from typing import Any
 
 import dagster as dg
 
+from aqqua_dataset.nightly.state import delivery_state, told_state
 from aqqua_dataset.orchestration.assets.collection import distribution, duplicates, ledger, registry, release
 from aqqua_dataset.orchestration.assets.contributions import core_rows, packed_images, quality, raw_delivery, raw_rows
 from aqqua_dataset.orchestration.assets.near import duplicates_page, near_duplicates
+from aqqua_dataset.orchestration.assets.night import nightly_digest
 from aqqua_dataset.orchestration.assets.reports import report
+from aqqua_dataset.orchestration.night import fetch_due_deliveries, validate_changed_contributions
 from aqqua_dataset.orchestration.partitions import CONTRIBUTIONS
 from aqqua_dataset.orchestration.resources import CollectionResource
 from aqqua_dataset.pipeline import Collection, intake_refusal
-from aqqua_dataset.registry.models import Contribution
+from aqqua_dataset.release.people import identities
 
-#: Tags by which Dagster runs a range of partitions in one run.
-RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+#: More changes than that at once become one run over all of them: a run of its own for each costs seconds.
+MOST_SINGLE = 20
 
-#: A first look at thousands of contributions must not flood the queue; the rest follows at the next tick.
-MOST_PER_TICK = 100
+#: Seconds that a tick may spend listing deliveries; Dagster ends a tick after 60. The night looks at all.
+LISTING_S = 20.0
 
 STAGES = dg.AssetSelection.assets(raw_rows, core_rows, packed_images, quality, report)
 
@@ -43,6 +49,11 @@ update_collection = dg.define_asset_job(
     dg.AssetSelection.assets(registry, near_duplicates, duplicates_page, duplicates, ledger, distribution),
     description="Registry, duplicates with their page, and ledger, with every check.",
 )
+tell_what_is_new = dg.define_asset_job(
+    "tell_what_is_new",
+    dg.AssetSelection.assets(nightly_digest),
+    description="Due reports, messages to owners, and the digest: the asset nightly_digest.",
+)
 build_release = dg.define_asset_job(
     "build_release",
     dg.AssetSelection.assets(registry, near_duplicates, duplicates, ledger, release),
@@ -50,49 +61,86 @@ build_release = dg.define_asset_job(
 )
 
 
-def contribution_state(collection: Collection, contribution: Contribution) -> str:
-    """Hash that changes when anything changes that a contribution's stages or permissions depend on."""
-    delivery = "none"
-    if contribution.source is not None and intake_refusal(collection.registry, contribution) is None:
+def look(
+    collection: Collection, cursor: dict[str, Any], budget_s: float = LISTING_S
+) -> tuple[dict[str, list[str]], str]:
+    """The registry's word on every contribution, and the deliveries of as many as the time allows, in turn.
+
+    Args:
+        collection: registry and deliveries.
+        cursor: of the last tick: ``seen``, by contribution the hashes of both; ``next``, where it goes on.
+        budget_s: seconds.
+
+    Returns:
+        Hashes by contribution, a delivery that wasn't looked at as it was, "" where it never was; and who comes next.
+    """
+    seen, contributions = cursor.get("seen", {}), collection.registry.contributions
+    keys = sorted(contributions)
+    start = bisect.bisect_left(keys, cursor.get("next", ""))
+    until = time.monotonic() + budget_s
+    people = identities(collection.registry)
+    now = {k: [told_state(collection, contributions[k], people), seen.get(k, ["", ""])[1]] for k in keys}
+    for number, key in enumerate(turn := keys[start:] + keys[:start]):
+        if number and time.monotonic() > until:
+            return now, key
         try:
-            with collection.delivery(contribution.source.location) as opened:
-                delivery = opened.fingerprint()
-        except FileNotFoundError:
-            delivery = "missing"
-    return hashlib.sha256(f"{contribution.model_dump_json()}{delivery}".encode()).hexdigest()[:12]
+            now[key][1] = delivery_state(collection, contributions[key], until)
+        except OSError:  # a time-out, or a place that can't be reached: the night looks again, and says so
+            continue
+    return now, turn[0] if turn else ""
 
 
 @dg.sensor(
-    jobs=[validate_contribution, update_collection, fetch_deliveries], minimum_interval_seconds=120,
-    default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Registers new, changed and removed contributions; a permission-only edit included.",
+    jobs=[validate_contribution, validate_changed_contributions, update_collection, fetch_deliveries,
+          fetch_due_deliveries],
+    minimum_interval_seconds=120, default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Registers new, changed and removed contributions; a permission-only edit included. Of many thousand "
+    "deliveries it lists some at each tick, in turn; the night lists all.",
 )  # fmt: skip
 def contributions_sensor(context: dg.SensorEvaluationContext, collection: CollectionResource) -> dg.SensorResult:
     """One run per new or changed contribution, then one that counts the collection again; new links are fetched."""
     opened, _ = collection.open()
-    seen: dict[str, str] = json.loads(context.cursor or "{}")
-    now = {c.id: contribution_state(opened, c) for c in opened.registry.contributions.values()}
-    waiting = sorted(key for key, state in now.items() if seen.get(key) != state)
-    changed = waiting[:MOST_PER_TICK]
+    cursor: dict[str, Any] = json.loads(context.cursor or "{}")
+    now, following = look(opened, cursor)
+    seen = cursor.get("seen", {})
+    changed = sorted(key for key, state in now.items() if _differs(seen.get(key), state))
     present = set(context.instance.get_dynamic_partitions(str(CONTRIBUTIONS.name)))
     requests: list[dg.AddDynamicPartitionsRequest | dg.DeleteDynamicPartitionsRequest] = []
     if new := sorted(set(now) - present):
         requests.append(CONTRIBUTIONS.build_add_request(new))
     if gone := sorted(present - set(now)):
         requests.append(CONTRIBUTIONS.build_delete_request(gone))
-    kept = {k: s for k, s in seen.items() if k in now} | {k: now[k] for k in changed}
+    whole = hashlib.sha256(json.dumps(now, sort_keys=True).encode()).hexdigest()[:12]
+    runs = _runs(opened, changed, now, whole)
+    if changed or gone:
+        runs.append(dg.RunRequest(run_key=f"collection:{whole}", job_name=update_collection.name))
+    told = json.dumps({"seen": now, "next": following})
+    return dg.SensorResult(run_requests=runs, dynamic_partitions_requests=requests, cursor=told)
+
+
+def _differs(before: list[str] | None, now: list[str]) -> bool:
+    """Whether there is something to do; the first look at a delivery that had to wait its turn is no change."""
+    return before is None or before[0] != now[0] or (before[1] != "" and before[1] != now[1])
+
+
+def _runs(
+    collection: Collection, changed: list[str], now: dict[str, list[str]], whole: str
+) -> list[dg.RunRequest]:  # fmt: skip
+    """A run for each changed contribution, or one for all of them where there are many."""
+    fetches = [request for key in changed if (request := _fetch_request(collection, key))]
+    if len(changed) > MOST_SINGLE:
+        runs = [dg.RunRequest(run_key=f"many:{whole}", job_name=validate_changed_contributions.name)]
+        if fetches:
+            runs.append(dg.RunRequest(run_key=f"fetch:{whole}", job_name=fetch_due_deliveries.name))
+        return runs
     runs = [
         dg.RunRequest(
-            run_key=f"{key}:{now[key]}", job_name=validate_contribution.name, partition_key=key,
+            run_key=f"{key}:{':'.join(now[key])}", job_name=validate_contribution.name, partition_key=key,
             tags={"contribution": key},
         )
         for key in changed
     ]  # fmt: skip
-    runs += [request for key in changed if (request := _fetch_request(opened, key))]
-    if (changed or gone) and len(waiting) == len(changed):
-        whole = hashlib.sha256(json.dumps(now, sort_keys=True).encode()).hexdigest()[:12]
-        runs.append(dg.RunRequest(run_key=f"collection:{whole}", job_name=update_collection.name))
-    return dg.SensorResult(run_requests=runs, dynamic_partitions_requests=requests, cursor=json.dumps(kept))
+    return runs + fetches
 
 
 def _fetch_request(collection: Collection, key: str) -> dg.RunRequest | None:
@@ -108,38 +156,41 @@ def _fetch_request(collection: Collection, key: str) -> dg.RunRequest | None:
 
 
 @dg.schedule(
-    job=fetch_deliveries, cron_schedule="0 20 * * *", execution_timezone="Europe/Berlin",
+    job=fetch_due_deliveries, cron_schedule="0 20 * * *", execution_timezone="Europe/Berlin",
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Every evening: looks at every link again and fetches what is new, or what was interrupted.",
+    description="Every evening: looks at every link again and fetches what is new, what was interrupted, and EcoTaxa "
+    "projects that were never pulled; begins no fetch after four hours.",
 )  # fmt: skip
-def nightly_fetch(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-    """Fetches all contributions in one run."""
-    return _whole_range(context)
+def nightly_fetch() -> dg.RunRequest:
+    """Fetches what is due in one run."""
+    return dg.RunRequest()
 
 
 @dg.schedule(
-    job=validate_contribution, cron_schedule="0 1 * * *", execution_timezone="Europe/Berlin",
+    job=validate_changed_contributions, cron_schedule="0 1 * * *", execution_timezone="Europe/Berlin",
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Every night: all contributions in one run; those that did not change cost next to nothing.",
+    description="Every night: lists all deliveries and validates what is new or changed, in one run, and nothing else.",
 )  # fmt: skip
-def nightly_contributions(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-    """Validates every contribution again, so that a delivery that came back is noticed."""
-    return _whole_range(context)
-
-
-def _whole_range(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-    keys = context.instance.get_dynamic_partitions(str(CONTRIBUTIONS.name))
-    if not keys:
-        return dg.SkipReason("no contribution is registered yet")
-    # One run over the whole range: a run per contribution would cost seconds of start-up each.
-    return dg.RunRequest(tags={RANGE_START: keys[0], RANGE_END: keys[-1]})
+def nightly_contributions() -> dg.RunRequest:
+    """Validates what is new or changed."""
+    return dg.RunRequest()
 
 
 @dg.schedule(
     job=update_collection, cron_schedule="0 2 * * *", execution_timezone="Europe/Berlin",
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Every night, an hour later: duplicates, ledger and all checks over the whole collection.",
+    description="Every night, after the validation: duplicates, ledger and all checks over the whole collection.",
 )  # fmt: skip
 def nightly_collection() -> dg.RunRequest:
     """Counts the collection again and runs every check."""
+    return dg.RunRequest()
+
+
+@dg.schedule(
+    job=tell_what_is_new, cron_schedule="0 5 * * *", execution_timezone="Europe/Berlin",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Every morning: due reports, one message to each owner for whom something is new, and the digest.",
+)  # fmt: skip
+def nightly_messages() -> dg.RunRequest:
+    """Tells what is new."""
     return dg.RunRequest()

@@ -21,6 +21,7 @@ class CollectionResource(dg.ConfigurableResource[Collection]):
     deliveries: str = ""
     warehouse: str = ""
     workers: str = ""
+    outbox: str = ""
 
     def config(self) -> Config:
         """The places, with the environment's where none is set here."""
@@ -31,6 +32,7 @@ class CollectionResource(dg.ConfigurableResource[Collection]):
             warehouse=self.warehouse or found.warehouse,
             executor=self.workers or found.executor,
             storage=found.storage,
+            outbox=Path(self.outbox) if self.outbox else found.outbox,
         )
 
     def open(self) -> tuple[Collection, list[Finding]]:

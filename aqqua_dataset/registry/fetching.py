@@ -1,5 +1,6 @@
 """Where a delivery is fetched from, and what can be wrong with what a contribution says of it."""
 
+import datetime as dt
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -40,6 +41,23 @@ class FetchFrom(Record):
     def _says_where(self) -> "FetchFrom":
         if bool(self.urls) == (self.urls_env is not None):
             raise ValueError("expected either urls or urls_env")
+        return self
+
+
+class DashboardBins(Record):
+    """Bins of an IFCB dashboard that are fetched by themselves: from ``first`` to ``last`` (days, UTC), or ``bins``.
+
+    Naming nothing is no way to say all: a data set may hold years.
+    """
+
+    first: dt.date | None = None
+    last: dt.date | None = None
+    bins: tuple[Text, ...] = ()
+
+    @model_validator(mode="after")
+    def _says_which(self) -> "DashboardBins":
+        if self.first is None and not self.bins:
+            raise ValueError("expected first (a day), or a list of bins")
         return self
 
 

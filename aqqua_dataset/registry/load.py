@@ -17,6 +17,7 @@ from aqqua_dataset.registry.check import CONTACTS, UNREADABLE, Lines, check_regi
 from aqqua_dataset.registry.decisions import load_decisions
 from aqqua_dataset.registry.dois import check_dois
 from aqqua_dataset.registry.labels import load_answers, with_taxonomy
+from aqqua_dataset.registry.messages import check_messages
 from aqqua_dataset.registry.models import Contact, Contribution, Institution, Person, Record, Registry, Settings
 from aqqua_dataset.registry.people_decisions import (
     check_names,
@@ -92,7 +93,8 @@ def load_registry(folder: Path) -> tuple[Registry | None, list[Finding]]:
     papers, wrong = load_papers(folder)
     files.findings += wrong
     sign_offs, wrong = load_sign_offs(folder, people)
-    files.findings += [*wrong, *check_dois(settings), *load_survey_columns(folder, settings)[1]]
+    files.findings += [*wrong, *check_dois(settings), *check_messages(settings.messages, people)]
+    files.findings += load_survey_columns(folder, settings)[1]
     registry = Registry(
         settings=settings, people=people, institutions=institutions, contributions=contributions, labels=labels,
         duplicate_decisions=decisions, decisions=people_decisions, papers=papers,

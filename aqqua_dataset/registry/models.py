@@ -21,7 +21,10 @@ from aqqua_dataset.registry.credit import Record as Record
 from aqqua_dataset.registry.credit import Slug as Slug
 from aqqua_dataset.registry.credit import Text as Text
 from aqqua_dataset.registry.decisions import DuplicateDecision
+from aqqua_dataset.registry.fetching import DashboardBins as DashboardBins
 from aqqua_dataset.registry.fetching import FetchFrom as FetchFrom
+from aqqua_dataset.registry.messages import MailServer as MailServer
+from aqqua_dataset.registry.messages import MessageSettings as MessageSettings
 from aqqua_dataset.registry.publishing import DoiSettings, Form, PositionReview, SignOff
 
 #: Value of ``source.format`` when the format is to be recognised from the files.
@@ -100,6 +103,7 @@ class Source(Record):
         folders: values that hold for whole folders of images (glob of paths); the first that fits counts.
         credentials: name of the credentials to use, never the secret itself.
         fetch_from: where the delivery is fetched from, when it isn't laid at ``location`` by hand.
+        dashboard: bins of ``dataset_id`` on the IFCB dashboard at ``url`` that are fetched without being asked to.
     """
 
     format: Text = AUTO
@@ -118,6 +122,7 @@ class Source(Record):
     folders: tuple[FolderValues, ...] = ()
     credentials: Text | None = None
     fetch_from: FetchFrom | None = None
+    dashboard: DashboardBins | None = None
 
 
 class Quantity(Record):
@@ -323,6 +328,7 @@ class Settings(Record):
     longhurst: Text | None = None
     taxonomy: Text | None = None
     fetch_quota_gb: Annotated[float, Field(gt=0)] | None = None
+    messages: MessageSettings = MessageSettings()
 
 
 class LabelAnswer(Record):
@@ -350,11 +356,12 @@ class LabelAnswer(Record):
 
 
 class Contact(Record):
-    """Private contact data of one person; never read by a release."""
+    """Private contact data of one person; never read by a release. ``messages: false``: wants none from us."""
 
     person: Slug
     email: Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
     mailing_list: bool = False
+    messages: bool = True
 
 
 class Registry(Record):

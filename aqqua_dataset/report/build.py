@@ -16,21 +16,23 @@ from aqqua_dataset.report.facts import Facts
 from aqqua_dataset.report.gather import gather, ledger_row
 from aqqua_dataset.report.html import page
 from aqqua_dataset.report.markdown import markdown
+from aqqua_dataset.report.questions import questions
 from aqqua_dataset.warehouse import Warehouse
 
 #: Raise it when reports change for unchanged facts; they are then written again.
-VERSION = 1
+VERSION = 2
 PAGE, TEXT = "index.html", "report.md"
 _STAGES: tuple[Stage, ...] = ("rows", "core", "images", "quality")
 
 
 @dataclass(frozen=True)
 class Written:
-    """A report in the warehouse: its folder, its Markdown, and whether it was written now or stood there already."""
+    """A report in the warehouse: its folder, its Markdown, its open questions, and whether it was written now."""
 
     folder: str
     markdown: str
     is_new: bool
+    questions: tuple[str, ...] = ()
 
 
 def write_report(collection: Collection, contribution_id: str) -> Written:
@@ -40,13 +42,14 @@ def write_report(collection: Collection, contribution_id: str) -> Written:
     before = warehouse.read_json(f"{folder}/report.json")
     if before is not None and before["key"] == key:
         with warehouse.open(f"{folder}/{TEXT}") as stream:
-            return Written(folder, stream.read().decode(), False)
-    made = document(gather(collection, contribution_id))
+            return Written(folder, stream.read().decode(), False, tuple(before["questions"]))
+    facts = gather(collection, contribution_id)
+    made, asked = document(facts), tuple(question.text for question in questions(facts))
     text = markdown(made)
     warehouse.write_bytes(f"{folder}/{PAGE}", page(made).encode())
     warehouse.write_bytes(f"{folder}/{TEXT}", text.encode())
-    warehouse.write_json(f"{folder}/report.json", {"key": key})
-    return Written(folder, text, True)
+    warehouse.write_json(f"{folder}/report.json", {"key": key, "questions": asked})
+    return Written(folder, text, True, asked)
 
 
 def save(facts: Facts, folder: Path) -> Path:

@@ -9,6 +9,7 @@ import functools
 import hashlib
 import os
 import posixpath
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, cast
@@ -89,10 +90,16 @@ class Delivery:
             if is_archive(entry.path):
                 yield from self._members(entry.path, entry.stamp)
 
-    def fingerprint(self) -> str:
-        """SHA-256 over path, size and stamp of every file on disk: it changes when the delivery does."""
+    def fingerprint(self, until: float | None = None) -> str:
+        """SHA-256 over path, size and stamp of every file on disk: it changes when the delivery does.
+
+        Raises:
+            TimeoutError: not done at ``until`` (``time.monotonic``).
+        """
         digest = hashlib.sha256()
         for entry in self._outer():
+            if until is not None and time.monotonic() > until:
+                raise TimeoutError
             digest.update(f"{entry.path}\0{entry.size}\0{entry.stamp}\n".encode())
         return digest.hexdigest()
 

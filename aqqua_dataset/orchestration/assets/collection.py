@@ -7,6 +7,7 @@ import dagster as dg
 from aqqua_dataset import workflow
 from aqqua_dataset.dedup import exact
 from aqqua_dataset.dedup.splits import split_counts
+from aqqua_dataset.nightly.collect import note_counted
 from aqqua_dataset.orchestration.assets.contributions import OWNERS, quality
 from aqqua_dataset.orchestration.assets.near import near_duplicates
 from aqqua_dataset.orchestration.metadata import (
@@ -80,6 +81,7 @@ def ledger(collection: CollectionResource) -> dg.MaterializeResult[None]:
     """Counts the collection towards the public release."""
     opened, _ = collection.open()
     counted = workflow.update_ledger(opened)
+    note_counted(opened)
     rows = counted.to_pylist()
     instruments: dict[str, int] = {}
     for row in rows:

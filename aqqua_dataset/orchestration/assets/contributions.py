@@ -15,7 +15,7 @@ from aqqua_dataset.orchestration.metadata import Report, column_schema, stage_me
 from aqqua_dataset.orchestration.partitions import CONTRIBUTIONS
 from aqqua_dataset.orchestration.resources import CollectionResource
 from aqqua_dataset.pipeline import Collection, Stage, StageReport
-from aqqua_dataset.transfer.fetch import fetch_contribution
+from aqqua_dataset.transfer.bring import bring, fetchable
 
 OWNERS = ["team:data-management"]
 
@@ -44,15 +44,15 @@ def _each(
 @dg.asset(
     group_name="sources", owners=OWNERS, partitions_def=CONTRIBUTIONS,
     backfill_policy=dg.BackfillPolicy.single_run(), kinds={"file"}, deps=["registry"],
-    description="The files of a delivery that the registry names links for (source.fetch_from), as they came: one "
-    "version per delivery, never changed again. Deliveries laid down by hand have nothing to fetch.",
+    description="The files of a delivery as they came, never changed again: from links (source.fetch_from), a shared "
+    "EcoTaxa project (needs ECOTAXA_TOKEN, or ECOTAXA_USER and ECOTAXA_PASSWORD) or the bins of an IFCB dashboard "
+    "(source.dashboard). Deliveries laid down by hand have nothing to fetch.",
 )  # fmt: skip
 def raw_delivery(context: dg.AssetExecutionContext, collection: CollectionResource) -> dg.MaterializeResult[None]:
     """Fetches what is new or changed at the contributors' side."""
     opened, _ = collection.open()
-    return _each(
-        context, opened, "delivery", lambda keys: (fetch_contribution(opened, k, context.log.info) for k in keys)
-    )
+    ways = fetchable(opened)
+    return _each(context, opened, "delivery", lambda keys: (bring(opened, k, ways, context.log.info) for k in keys))
 
 
 @dg.asset(
