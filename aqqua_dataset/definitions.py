@@ -3,14 +3,14 @@
 import dagster as dg
 
 from aqqua_dataset.orchestration import automation, checks, dois, publishing, upkeep
-from aqqua_dataset.orchestration.assets import collection, contributions, near, reports
+from aqqua_dataset.orchestration.assets import collection, contributions, near, progress, reports
 from aqqua_dataset.orchestration.resources import CollectionResource
 
 
 def build_definitions(resource: CollectionResource) -> dg.Definitions:
     """Fresh definitions around a collection; tests pass their own."""
     return dg.Definitions(
-        assets=dg.load_assets_from_modules([contributions, near, collection, reports]),
+        assets=dg.load_assets_from_modules([contributions, near, collection, progress, reports]),
         asset_checks=dg.load_asset_checks_from_modules([checks]),
         jobs=[
             automation.validate_contribution,

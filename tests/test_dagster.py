@@ -77,6 +77,7 @@ def test_definitions_load_and_the_graph_is_as_agreed() -> None:
         "duplicates": ["near_duplicates", "quality"],
         "distribution": ["duplicates"],
         "ledger": ["duplicates", "registry"],
+        "progress_site": ["ledger"],
         "release": ["ledger"],
     }
     for key in graph.get_all_asset_keys():

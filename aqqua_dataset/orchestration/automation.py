@@ -13,6 +13,7 @@ import dagster as dg
 from aqqua_dataset.orchestration.assets.collection import distribution, duplicates, ledger, registry, release
 from aqqua_dataset.orchestration.assets.contributions import core_rows, packed_images, quality, raw_delivery, raw_rows
 from aqqua_dataset.orchestration.assets.near import duplicates_page, near_duplicates
+from aqqua_dataset.orchestration.assets.progress import progress_site
 from aqqua_dataset.orchestration.assets.reports import report
 from aqqua_dataset.orchestration.partitions import CONTRIBUTIONS
 from aqqua_dataset.orchestration.resources import CollectionResource
@@ -40,8 +41,10 @@ fetch_deliveries = dg.define_asset_job(
 )
 update_collection = dg.define_asset_job(
     "update_collection",
-    dg.AssetSelection.assets(registry, near_duplicates, duplicates_page, duplicates, ledger, distribution),
-    description="Registry, duplicates with their page, and ledger, with every check.",
+    dg.AssetSelection.assets(
+        registry, near_duplicates, duplicates_page, duplicates, ledger, distribution, progress_site
+    ),
+    description="Registry, duplicates with their page, ledger and public progress site, with every check.",
 )
 build_release = dg.define_asset_job(
     "build_release",
