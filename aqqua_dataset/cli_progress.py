@@ -26,6 +26,7 @@ def add_commands(commands: Any, add: Add) -> None:
 def _site(options: argparse.Namespace, config: Config) -> int:
     from aqqua_dataset import workflow
     from aqqua_dataset.progress import build
+    from aqqua_dataset.progress.naming import named_contributions, title_findings
     from aqqua_dataset.warehouse import Warehouse
 
     collection, _ = workflow.open_collection(config)
@@ -33,6 +34,8 @@ def _site(options: argparse.Namespace, config: Config) -> int:
         progress = build.update(collection, executor, workers, dt.datetime.now(dt.UTC))
     if options.out:
         build.write(collection.registry, progress, Warehouse(options.out, config.storage.warehouse), ".")
+    for finding in title_findings(collection.registry, named_contributions(collection.registry, progress.day)):
+        print(f"  {finding}")
     counts = progress.counts
     print(f"{counts.images:,} images of {counts.contributions:,} contributions, {counts.pledged:,} more announced")
     print(f"site: {options.out or collection.warehouse.url(build.FOLDER)}")

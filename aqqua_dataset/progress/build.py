@@ -10,7 +10,7 @@ from aqqua_dataset.findings import Finding, Refused
 from aqqua_dataset.pipeline import Collection
 from aqqua_dataset.progress import cells, charts, history, ledger, monthly, site
 from aqqua_dataset.progress.drawing import Drawing, png, svg_file
-from aqqua_dataset.progress.naming import may_be_named
+from aqqua_dataset.progress.naming import named_contributions
 from aqqua_dataset.progress.numbers import Progress, gather, progress_json
 from aqqua_dataset.progress.places import world_map
 from aqqua_dataset.registry.models import Registry
@@ -49,7 +49,7 @@ def update(collection: Collection, executor: Executor, workers: int, now: dt.dat
     day = now.astimezone(ZoneInfo(registry.settings.time_zone)).date()
     rows = history.current_ledger(registry, warehouse, warehouse.read_parquet(ledger.TABLE))
     days = history.days(history.record(warehouse, day, rows), registry.progress_earlier)
-    named = [c for _, c in sorted(registry.contributions.items()) if may_be_named(registry, c, day)]
+    named = named_contributions(registry, day)
     counts = cells.refresh(collection, executor, workers)
     progress = gather(registry, rows, named, days, world_map(registry, counts, rows, named, day), day)
     write(registry, progress, warehouse, FOLDER)

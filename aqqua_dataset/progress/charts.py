@@ -43,7 +43,7 @@ def bars(instruments: Sequence[tuple[Group, Counts]], scale: Scale) -> Drawing:
         if counts.pledged:
             length = _length(counts.pledged, most, right, scale)
             shapes.append(Area(f"{kind}-pledged", (rectangle(0, y, length, 6),)))
-            shapes.append(Words(length + 5, y + 7, f"+ {counts.pledged:,} pledged", 9, kind="faint"))
+            shapes.append(Words(length + 5, y + 7, f"+ {counts.pledged:,} pledged", 10, kind="faint"))
             y += 11
         y += 5
     told = "; ".join(f"{g.label} {c.images:,}" for g, c in instruments)
@@ -97,7 +97,7 @@ def growth(history: Sequence[Day]) -> Drawing:
     begun = next((n for n, d in enumerate(days) if not d.earlier), 0)
     if 0 < begun < len(days):
         shapes.append(Line("begun", (((x(begun), top), (x(begun), bottom)),), dashed=True))
-        shapes.append(Words(x(begun) - 3, top + 8, "counted by this software from here on", 9, "end", "faint"))
+        shapes.append(Words(x(begun) - 3, top + 8, "counted by this software from here on", 10, "end", "faint"))
     if days:
         shapes.append(Words(left, bottom + 13, days[0].day.isoformat(), 10, kind="faint"))
         shapes.append(Words(right, bottom + 13, days[-1].day.isoformat(), 10, "end", "faint"))

@@ -25,7 +25,8 @@ class Paint:
     line: float = 0.0
 
 
-_CLASSES = {
+#: Colours of the classes of instruments, on light and dark pages.
+CLASSES = {
     "darkfield": ("#1b5fa8", "#6bb4ff"),
     "flow_in_situ": ("#b4460f", "#ff9b5e"),
     "flow_lab": ("#8a5a00", "#e8bd4a"),
@@ -49,9 +50,9 @@ PAINTS = {
     "pledge": Paint("#4c555d", "#c3ccd4", line=2.2),
     "star": Paint("#e8a900", "#ffd75e"),
     "rim": Paint("#1c2733", "#14191e", line=1.2),
-    **{name: Paint(*colours, line=1.2) for name, colours in _CLASSES.items()},
-    **{f"{name}-coarse": Paint(*colours, opacity=0.38) for name, colours in _CLASSES.items()},
-    **{f"{name}-pledged": Paint(*colours, opacity=0.3) for name, colours in _CLASSES.items()},
+    **{name: Paint(*colours, line=1.2) for name, colours in CLASSES.items()},
+    **{f"{name}-coarse": Paint(*colours, opacity=0.38) for name, colours in CLASSES.items()},
+    **{f"{name}-pledged": Paint(*colours, opacity=0.3) for name, colours in CLASSES.items()},
 }
 
 

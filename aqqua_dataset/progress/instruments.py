@@ -45,8 +45,5 @@ def group_of_label(label: str) -> Group:
     if (known := instrument_id(label)) is not None:
         return groups()[known]
     name = label.casefold().strip()
-    for group in groups().values():
-        if name == group.label.casefold():
-            return group
-    found = [g for g in groups().values() if name.startswith(g.label.casefold())]
-    return max(found, key=lambda g: len(g.label), default=OTHER)
+    named = {g for g in groups().values() if g.label != OTHER.label and name.startswith(g.label.casefold())}
+    return max(named, key=lambda g: len(g.label), default=OTHER)

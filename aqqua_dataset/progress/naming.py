@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
+from aqqua_dataset.findings import Finding
 from aqqua_dataset.privacy import EMAIL
 from aqqua_dataset.registry.licences import item_licence
 from aqqua_dataset.registry.models import Contribution, Institution, Registry
@@ -19,6 +20,11 @@ UNTITLED = "(title not shown)"
 
 #: Letters from which on a part of a double name stands for a person by itself.
 _LEAST_LETTERS = 4
+
+
+def named_contributions(registry: Registry, day: dt.date) -> list[Contribution]:
+    """The contributions that the site may name on a day, by id."""
+    return [c for _, c in sorted(registry.contributions.items()) if may_be_named(registry, c, day)]
 
 
 def may_be_named(registry: Registry, contribution: Contribution, day: dt.date) -> bool:
@@ -42,6 +48,19 @@ class PublicTitles:
         title = one_line(contribution.title)
         words = _words(title)
         return UNTITLED if EMAIL.search(title) or any(name in words for name in self._names) else title
+
+
+def title_findings(registry: Registry, named: Iterable[Contribution]) -> list[Finding]:
+    """A finding for every contribution whose title isn't shown, so that somebody words it anew."""
+    titles = PublicTitles(registry)
+    message = "the title names a person of the registry or an e-mail address and isn't on the public site; reword it"
+    return [
+        Finding(
+            "title_names_person", "warning", message, c.id, f"contributions/{c.id}.yaml", key="title", value=c.title
+        )
+        for c in named
+        if titles.of(c) == UNTITLED
+    ]
 
 
 def _words(text: str) -> str:

@@ -199,7 +199,7 @@ def _words(registry: Registry) -> str:
         ("published", f"images in the public release, from {registry.settings.release_date.isoformat()} on"),
     )  # fmt: skip
     rows = "".join(f'<tr><th scope="row">{word}</th><td>{markup(meaning)}</td></tr>' for word, meaning in told)
-    return f'<table class="facts">{rows}</table>'
+    return f'<table class="facts" aria-labelledby="words">{rows}</table>'
 
 
 def _files() -> str:

@@ -29,7 +29,7 @@ fieldset label {{ margin-right: 1.2rem; display: inline-block; padding: 0.3rem 0
 .scale svg.log {{ display: none; }} .scale:has(input.log:checked) svg.log {{ display: block; }}
 .scale:has(input.log:checked) svg.linear {{ display: none; }}
 .wide {{ overflow-x: auto; }} .wide table {{ width: 100%; overflow-wrap: normal; }}
-.wide td, .wide th {{ padding-right: 1rem; }} .wide .t {{ min-width: 13rem; }}
+.wide td, .wide th {{ padding-right: 0.8rem; }} .wide .t {{ min-width: 13rem; }}
 caption {{ text-align: left; color: var(--soft); font-size: 0.92rem; padding-bottom: 0.3rem; }}
 tbody th {{ font-weight: 400; }} tr.kind th {{ font-weight: 600; padding-top: 0.8rem; }} tfoot * {{ font-weight: 600; }}
 .key {{ list-style: none; padding: 0; display: flex; flex-wrap: wrap; gap: 0.3rem 1.3rem; }}
@@ -39,7 +39,7 @@ details {{ margin: 0.8rem 0; }} summary {{ padding: 0.2rem 0; }} h3 {{ font-size
 """
 
 #: Columns of the short table; the long one has all of them.
-SHORT = ("pledged", "images", "published")
+SHORT = ("images", "pledged", "published")
 LONG = ("contributions", *(name for name, _, _ in COLUMNS))
 IMAGES = LONG[1:]
 
