@@ -3,7 +3,7 @@
 import dagster as dg
 
 from aqqua_dataset.orchestration import automation, checks, dois, night, publishing, upkeep
-from aqqua_dataset.orchestration.assets import collection, contributions, near, reports
+from aqqua_dataset.orchestration.assets import collection, contributions, near, progress, reports
 from aqqua_dataset.orchestration.assets import night as night_assets
 from aqqua_dataset.orchestration.manual import with_manual
 from aqqua_dataset.orchestration.resources import CollectionResource
@@ -14,7 +14,7 @@ def build_definitions(resource: CollectionResource) -> dg.Definitions:
     return dg.Definitions(
         assets=[
             asset.map_asset_specs(with_manual)
-            for asset in dg.load_assets_from_modules([contributions, near, collection, reports, night_assets])
+            for asset in dg.load_assets_from_modules([contributions, near, collection, progress, reports, night_assets])
             if isinstance(asset, dg.AssetsDefinition)
         ],
         asset_checks=dg.load_asset_checks_from_modules([checks]),

@@ -78,6 +78,7 @@ def test_definitions_load_and_the_graph_is_as_agreed() -> None:
         "duplicates": ["near_duplicates", "quality"],
         "distribution": ["duplicates"],
         "ledger": ["duplicates", "registry"],
+        "progress_site": ["ledger"],
         "release": ["ledger"],
         "nightly_digest": ["ledger"],
     }

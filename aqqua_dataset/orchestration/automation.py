@@ -18,6 +18,7 @@ from aqqua_dataset.orchestration.assets.collection import distribution, duplicat
 from aqqua_dataset.orchestration.assets.contributions import core_rows, packed_images, quality, raw_delivery, raw_rows
 from aqqua_dataset.orchestration.assets.near import duplicates_page, near_duplicates
 from aqqua_dataset.orchestration.assets.night import nightly_digest
+from aqqua_dataset.orchestration.assets.progress import progress_site
 from aqqua_dataset.orchestration.assets.reports import report
 from aqqua_dataset.orchestration.night import fetch_due_deliveries, validate_changed_contributions
 from aqqua_dataset.orchestration.partitions import CONTRIBUTIONS
@@ -46,8 +47,10 @@ fetch_deliveries = dg.define_asset_job(
 )
 update_collection = dg.define_asset_job(
     "update_collection",
-    dg.AssetSelection.assets(registry, near_duplicates, duplicates_page, duplicates, ledger, distribution),
-    description="Registry, duplicates with their page, and ledger, with every check.",
+    dg.AssetSelection.assets(
+        registry, near_duplicates, duplicates_page, duplicates, ledger, distribution, progress_site
+    ),
+    description="Registry, duplicates with their page, ledger and public progress site, with every check.",
 )
 tell_what_is_new = dg.define_asset_job(
     "tell_what_is_new",

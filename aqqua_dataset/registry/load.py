@@ -16,6 +16,7 @@ from aqqua_dataset.registry.bridges import bridge_problem
 from aqqua_dataset.registry.check import CONTACTS, UNREADABLE, Lines, check_registry, nearest_line
 from aqqua_dataset.registry.decisions import load_decisions
 from aqqua_dataset.registry.dois import check_dois
+from aqqua_dataset.registry.earlier import load_earlier
 from aqqua_dataset.registry.labels import load_answers, with_taxonomy
 from aqqua_dataset.registry.messages import check_messages
 from aqqua_dataset.registry.models import Contact, Contribution, Institution, Person, Record, Registry, Settings
@@ -95,10 +96,12 @@ def load_registry(folder: Path) -> tuple[Registry | None, list[Finding]]:
     sign_offs, wrong = load_sign_offs(folder, people)
     files.findings += [*wrong, *check_dois(settings), *check_messages(settings.messages, people)]
     files.findings += load_survey_columns(folder, settings)[1]
+    earlier, wrong = load_earlier(folder)
+    files.findings += wrong
     registry = Registry(
         settings=settings, people=people, institutions=institutions, contributions=contributions, labels=labels,
         duplicate_decisions=decisions, decisions=people_decisions, papers=papers,
-        sign_offs=sign_offs,
+        sign_offs=sign_offs, progress_earlier=earlier,
     )  # fmt: skip
     found = check_registry(registry, files.lines, contacts)
     unreadable = {f.contribution for f in found if f.rule in UNREADABLE}

@@ -25,7 +25,7 @@ from aqqua_dataset.registry.fetching import DashboardBins as DashboardBins
 from aqqua_dataset.registry.fetching import FetchFrom as FetchFrom
 from aqqua_dataset.registry.messages import MailServer as MailServer
 from aqqua_dataset.registry.messages import MessageSettings as MessageSettings
-from aqqua_dataset.registry.publishing import DoiSettings, Form, PositionReview, SignOff
+from aqqua_dataset.registry.publishing import DoiSettings, EarlierTotal, Form, PositionReview, ProgressPolicy, SignOff
 
 #: Value of ``source.format`` when the format is to be recognised from the files.
 AUTO = "auto"
@@ -324,6 +324,7 @@ class Settings(Record):
     interim_terms: Annotated[tuple[InterimTerm, ...], Field(min_length=1)]
     authors: AuthorPolicy = AuthorPolicy()
     doi: DoiSettings = DoiSettings()
+    progress: ProgressPolicy = ProgressPolicy()
     instrument_aliases: tuple[InstrumentAlias, ...] = ()
     longhurst: Text | None = None
     taxonomy: Text | None = None
@@ -376,6 +377,7 @@ class Registry(Record):
     decisions: tuple[PersonDecision, ...] = ()
     papers: tuple[Paper, ...] = ()
     sign_offs: tuple[SignOff, ...] = ()
+    progress_earlier: tuple[EarlierTotal, ...] = ()
 
     def missing_mandatory(self, contribution: Contribution) -> list[str]:
         """Ids of the mandatory permissions this contribution lacks; empty means intake is allowed."""

@@ -3,7 +3,7 @@
 import datetime as dt
 from typing import Annotated, Literal
 
-from pydantic import StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from aqqua_dataset.registry.credit import Record, Slug, Text
 
@@ -108,3 +108,38 @@ class DoiSettings(Record):
     parts: tuple[DoiPart, ...] = ()
     test: DoiSystem | None = None
     production: DoiSystem | None = None
+
+
+class ProgressPolicy(Record):
+    """What the public progress site may show of positions before they are published.
+
+    Attributes:
+        cell_deg: size of a cell of the map in degrees.
+        coarse_cell_deg: size of the cells that take in what a small cell may not show.
+        fewest_images, fewest_contributions: what a small cell must hold of one class of instruments to be shown.
+    """
+
+    cell_deg: Literal[1, 2, 3, 5, 10] = 1
+    coarse_cell_deg: Literal[5, 10, 15, 30] = 5
+    fewest_images: Annotated[int, Field(ge=1)] = 100
+    fewest_contributions: Annotated[int, Field(ge=1)] = 2
+
+    @model_validator(mode="after")
+    def _small_cells_fill_a_coarse_one(self) -> "ProgressPolicy":
+        if self.coarse_cell_deg % self.cell_deg:
+            raise ValueError("coarse_cell_deg must be a multiple of cell_deg")
+        return self
+
+
+class EarlierTotal(Record):
+    """Images of an instrument that the project counted before this software did: one row of ``progress_earlier.csv``.
+
+    Attributes:
+        day: last day that the count holds for.
+        label: the instrument as the project's earlier page called it.
+        images: how many.
+    """
+
+    day: dt.date
+    label: Text
+    images: Annotated[int, Field(ge=0)]
