@@ -19,7 +19,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from aqqua_dataset import postgres
+from aqqua_dataset import __version__, postgres
 from aqqua_dataset.checksums import listed_files
 from aqqua_dataset.config import Config
 from aqqua_dataset.findings import Finding, Refused
@@ -202,7 +202,7 @@ def _write(target: Warehouse, name: str, data: bytes, known: Known) -> None:
 
 
 def _seal(target: Warehouse, stamp: str, known: Known) -> None:
-    versions = {name: metadata.version(name) for name in ("aqqua-dataset", "dagster")}
+    versions = {"aqqua-dataset": __version__, "dagster": metadata.version("dagster")}
     target.write_json(SET, {"made": stamp, "versions": versions, "files": known})
 
 

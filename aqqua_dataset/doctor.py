@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 
-from aqqua_dataset import doctor_secrets, doctor_services, postgres
+from aqqua_dataset import __version__, doctor_secrets, doctor_services, postgres
 from aqqua_dataset.config import Config
 from aqqua_dataset.findings import Finding, Refused, has_errors
 from aqqua_dataset.warehouse import UNFINISHED, Warehouse
@@ -94,8 +94,8 @@ def _guarded(look: Callable[[], Check]) -> Check:
 
 def versions() -> Check:
     """Versions of what was installed, and whether Dagster's parts fit each other."""
-    found = {name: _version(name) for name in ("aqqua-dataset", "dagster", "dagster-webserver", "dagster-postgres")}
-    told = ", ".join(f"{name} {version or 'missing'}" for name, version in found.items())
+    found = {name: _version(name) for name in ("dagster", "dagster-webserver", "dagster-postgres")}
+    told = ", ".join([f"aqqua {__version__}", *(f"{name} {version or 'missing'}" for name, version in found.items())])
     findings = [
         Finding("doctor_version", "error", "isn't installed; see docs/deployment.md", key=name)
         for name, version in found.items()
