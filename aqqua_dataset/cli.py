@@ -22,6 +22,7 @@ from aqqua_dataset import (
     cli_ifcb,
     cli_labels,
     cli_nightly,
+    cli_production,
     cli_progress,
     cli_report,
     cli_warehouse,
@@ -120,6 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     cli_warehouse.add_commands(commands, add)
     cli_duplicates.add_command(add)
     cli_progress.add_commands(commands, add)
+    cli_production.add_commands(add)
     add("ledger", _ledger, "count every contribution from declared to published")
     instruments = commands.add_parser("instruments", help="instrument models").add_subparsers(required=True)
     add("queue", _instruments_queue, "list spellings that no vocabulary knows, with the images that wait", instruments)
