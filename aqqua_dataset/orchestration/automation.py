@@ -13,7 +13,7 @@ from typing import Any
 
 import dagster as dg
 
-from aqqua_dataset.nightly.state import delivery_state, told_state
+from aqqua_dataset.nightly.state import MISSING, NOTHING, delivery_state, told_state
 from aqqua_dataset.orchestration.assets.collection import distribution, duplicates, ledger, registry, release
 from aqqua_dataset.orchestration.assets.contributions import core_rows, packed_images, quality, raw_delivery, raw_rows
 from aqqua_dataset.orchestration.assets.near import duplicates_page, near_duplicates
@@ -21,7 +21,7 @@ from aqqua_dataset.orchestration.assets.night import nightly_digest
 from aqqua_dataset.orchestration.assets.progress import progress_site
 from aqqua_dataset.orchestration.assets.reports import report
 from aqqua_dataset.orchestration.night import fetch_due_deliveries, validate_changed_contributions
-from aqqua_dataset.orchestration.partitions import CONTRIBUTIONS
+from aqqua_dataset.orchestration.partitions import CONTRIBUTIONS, run_tags
 from aqqua_dataset.orchestration.resources import CollectionResource
 from aqqua_dataset.pipeline import Collection, intake_refusal
 from aqqua_dataset.release.people import identities
@@ -118,7 +118,24 @@ def contributions_sensor(context: dg.SensorEvaluationContext, collection: Collec
     if changed or gone:
         runs.append(dg.RunRequest(run_key=f"collection:{whole}", job_name=update_collection.name))
     told = json.dumps({"seen": now, "next": following})
-    return dg.SensorResult(run_requests=runs, dynamic_partitions_requests=requests, cursor=told)
+    return dg.SensorResult(
+        run_requests=runs, dynamic_partitions_requests=requests, cursor=told,
+        asset_events=[_laid_down(opened, key) for key in changed if _has_delivery(opened, key, now[key][1])],
+    )  # fmt: skip
+
+
+def _has_delivery(collection: Collection, key: str, delivery: str) -> bool:
+    """Whether there is a delivery that nobody has to fetch."""
+    source = collection.registry.contributions[key].source
+    return source is not None and source.fetch_from is None and delivery not in ("", NOTHING, MISSING)
+
+
+def _laid_down(collection: Collection, key: str) -> dg.AssetMaterialization:
+    """That files were laid down by hand is an arrival like that of fetched ones, and the partition turns green."""
+    source = collection.registry.contributions[key].source
+    where = "" if source is None else collection.config.delivery_location(source.location)
+    metadata = {"outcome": "laid down by hand", "delivery": dg.MetadataValue.path(where)}
+    return dg.AssetMaterialization("raw_delivery", partition=key, metadata=metadata)
 
 
 def _differs(before: list[str] | None, now: list[str]) -> bool:
@@ -139,7 +156,7 @@ def _runs(
     runs = [
         dg.RunRequest(
             run_key=f"{key}:{':'.join(now[key])}", job_name=validate_contribution.name, partition_key=key,
-            tags={"contribution": key},
+            tags=run_tags(collection.registry.contributions[key]),
         )
         for key in changed
     ]  # fmt: skip
@@ -154,7 +171,7 @@ def _fetch_request(collection: Collection, key: str) -> dg.RunRequest | None:
         return None
     links = hashlib.sha256(f"{source.location} {source.fetch_from.model_dump_json()}".encode()).hexdigest()[:12]
     return dg.RunRequest(
-        run_key=f"fetch:{key}:{links}", job_name=fetch_deliveries.name, partition_key=key, tags={"contribution": key}
+        run_key=f"fetch:{key}:{links}", job_name=fetch_deliveries.name, partition_key=key, tags=run_tags(contribution)
     )
 
 
