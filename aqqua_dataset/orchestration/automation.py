@@ -134,7 +134,7 @@ def _laid_down(collection: Collection, key: str) -> dg.AssetMaterialization:
     """That files were laid down by hand is an arrival like that of fetched ones, and the partition turns green."""
     source = collection.registry.contributions[key].source
     where = "" if source is None else collection.config.delivery_location(source.location)
-    metadata = {"outcome": "laid down by hand", "delivery": dg.MetadataValue.path(where)}
+    metadata = {"outcome": dg.MetadataValue.text("laid down by hand"), "delivery": dg.MetadataValue.path(where)}
     return dg.AssetMaterialization("raw_delivery", partition=key, metadata=metadata)
 
 
