@@ -17,13 +17,17 @@ _Values = Mapping[str, Any]
 _LIKE_A_NUMBER = re.compile(r"[-+]?(?:[0-9]+|[0-9]*\.[0-9]+|[0-9]+\.)(?:[eE][-+]?[0-9]+)?")
 
 
-class _Dumper(yaml.SafeDumper):
+# The writer in C is several times as fast.
+_Safe: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+class _Dumper(_Safe):  # type: ignore[misc]
     def ignore_aliases(self, data: Any) -> bool:
         """Nothing is written as a reference to something above."""
         return True
 
 
-def _text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
+def _text(dumper: Any, text: str) -> Any:
     quoted = '"' if _LIKE_A_NUMBER.fullmatch(text) or "\n" in text else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=quoted)
 
