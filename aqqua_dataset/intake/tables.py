@@ -110,7 +110,7 @@ def _decoded(data: bytes, made: HandedIn) -> str:
         line = data[: error.start].count(b"\n") + 1
         message = "not in UTF-8 from this line on; read as Latin-1: look at letters with accents"
         made.say("encoding_broken", message, line)
-        return data.decode("latin-1")
+        return data.removeprefix(codecs.BOM_UTF8).decode("latin-1")
 
 
 def _cells(line: str, delimiter: str) -> list[str]:
