@@ -236,6 +236,10 @@ def dictionary_markdown() -> str:
     for name, units, text in inputs.itertuples(index=False):
         lines.append(f"| `{name}` | {units.replace('|', ', ')} | {text} |")
     lines.append("")
+    lines += ["## Columns of the template", "", "| column | kind | becomes | meaning |", "|---|---|---|---|"]
+    template = vocabulary("template_columns.csv")[["column", "kind", "writes", "meaning"]]
+    lines += [f"| `{name}` | {kind} | {key and f'`{key}`'} | {text} |" for name, kind, key, text in template.to_numpy()]
+    lines.append("")
     flags = vocabulary("flags.csv")
     lines += [
         "## Flags",

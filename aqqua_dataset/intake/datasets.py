@@ -153,7 +153,7 @@ def _problem(values: Mapping[str, Any], settings: Settings) -> tuple[str, str] |
         made = Contribution.model_validate(record)
     except ValidationError as error:
         first = error.errors()[0]
-        return ".".join(map(str, first["loc"])), first["msg"]
+        return ".".join(map(str, first["loc"])), first["msg"].replace("Input should be", "expected a value")
     alone = Registry(settings=settings, people={}, institutions={}, contributions={"a-row": made})
     for finding in check_registry(alone, {}, {}):
         if finding.file == "contributions/a-row.yaml" and finding.key.startswith(("source", "declared", "not_before")):

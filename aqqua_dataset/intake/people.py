@@ -98,6 +98,7 @@ class People:
     _by_hash: dict[str, list[str]] = field(default_factory=dict)
     _by_name: dict[str, list[str]] = field(default_factory=dict)
     _addressed: set[str] = field(default_factory=set)
+    _met: dict[tuple[Name, str | None], str] = field(default_factory=dict)
 
     @classmethod
     def load(cls, folder: Path) -> "People":
@@ -140,6 +141,8 @@ class People:
 
     def meet(self, name: Name, email: str | None) -> tuple[str, bool]:
         """Id of a person, known or made now; and whether they are new."""
+        if (again := self._met.get((name, email))) is not None:
+            return again, False
         if (found := self.find(name, email)) is not None:
             made = False
         else:
@@ -150,6 +153,7 @@ class People:
         if email is not None:
             self._remember(contacts.address_hash(email), found)
             self.mails.setdefault(found, email)
+        self._met[name, email] = found
         return found, made
 
     def _new_id(self, name: Name, email: str | None) -> str:

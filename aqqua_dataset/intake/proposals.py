@@ -252,6 +252,7 @@ def save_changes(registry: Warehouse, changes: Mapping[str, Any]) -> None:
         registry.write_json(_CHANGES, dict(changes))
     elif registry.exists(_CHANGES):
         registry.remove(_CHANGES)
+        registry.prune(_CHANGES)
 
 
 def sha256(text: str) -> str:

@@ -43,7 +43,7 @@ class HandedIn:
         severity: Severity = "warning",
     ) -> None:  # fmt: skip
         """Adds a finding; what is shown of the value has no address in it."""
-        shown = EMAIL.sub("[e-mail]", value)[:_SHOWN]
+        shown = EMAIL.sub("[e-mail]", value[: 4 * _SHOWN])[:_SHOWN]
         self.findings.append(Finding(rule, severity, message, "", self.file, line, key, shown))
 
     def take(self, number: int, cells: list[str]) -> None:
@@ -110,7 +110,7 @@ def _decoded(data: bytes, made: HandedIn) -> str:
         line = data[: error.start].count(b"\n") + 1
         message = "not in UTF-8 from this line on; read as Latin-1: look at letters with accents"
         made.say("encoding_broken", message, line)
-        return data.decode("latin-1")
+        return data.removeprefix(codecs.BOM_UTF8).decode("latin-1")
 
 
 def _cells(line: str, delimiter: str) -> list[str]:
