@@ -14,7 +14,7 @@ from aqqua_dataset.registry.models import Event, Person, Registry
 
 
 def registry(folder: Path) -> tuple[Registry, Config]:
-    """Seven people: an owner, one with a double record, one who withdrew, members, one with letters, one who is gone."""
+    """An owner, one who withdrew, members, a double record, a name with letters; nobody else."""
     revoked = (Event(date=dt.date(2026, 1, 1), state="revoked", scope="all", reason="wish"),)
     kept = contribution("kept", None, owners=("anna-owner",))
     taken_back = contribution("taken-back", None, owners=("willy-withdrawn",), history=(*kept.history, *revoked))
