@@ -22,7 +22,7 @@ from aqqua_dataset.nightly.digest import TOLD
 from aqqua_dataset.nightly.night import tell
 from aqqua_dataset.nightly.state import Seen, read_seen, write_seen
 from aqqua_dataset.pipeline import Collection
-from aqqua_dataset.registry.models import Contact, Event, MailServer
+from aqqua_dataset.registry.models import Event, MailServer
 
 NOW = dt.datetime(2026, 11, 21, 5, tzinfo=dt.UTC)
 SERVER = MailServer(host_env="TEST_SMTP_HOST", port_env="TEST_SMTP_PORT", security="none")
@@ -323,5 +323,8 @@ def test_the_digest_goes_to_who_is_named_and_waits_for_a_server_that_is_down(
         assert len(server.taken) == count
 
 
-def test_contacts_take_the_new_key() -> None:
-    assert Contact(person="anna", email="anna@example.org").messages
+def test_an_address_in_a_finding_is_in_no_digest(mails: Mails, tmp_path: Path) -> None:
+    wrong = Finding("email_in_public_record", "error", "an e-mail", file="people/x.yaml", value="x@example.net")
+    told = tell(made(tmp_path), [wrong], NOW)
+    assert "people/x.yaml an e-mail" in told.text
+    assert "x@example.net" not in told.text + mails.taken[-1][1].as_string()

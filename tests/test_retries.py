@@ -35,6 +35,7 @@ from aqqua_dataset.pipeline import Collection, StageReport
 from aqqua_dataset.registry.models import DashboardBins, FetchFrom, Source
 from aqqua_dataset.transfer import receive
 from aqqua_dataset.transfer.alone import Busy, alone
+from aqqua_dataset.transfer.bring import bring, find_ways
 from aqqua_dataset.transfer.fetch import FetchReport
 from aqqua_dataset.warehouse import CommitConflict
 
@@ -295,6 +296,8 @@ def test_bins_of_a_dashboard_are_fetched_where_the_registry_names_them(real_data
         source = Source(format="ifcb", location="bins", url=f"{server.address}/timeline", dataset_id="mvco")
         silent = collection(tmp_path, contribution("c1", None, source=source))
         assert evening(silent, 0) == []  # an address for attribution alone fetches nothing
+        asked_by_hand = bring(silent, "c1", find_ways(silent), lambda _: None)
+        assert [f.rule for f in asked_by_hand.findings] == ["ifcb_dashboard_unasked"]
         asked = source.model_copy(update={"dashboard": DashboardBins(first=dt.date(2022, 5, 1))})
         of = collection(tmp_path, contribution("c1", None, source=asked))
         [done] = evening(of, 0)
