@@ -111,8 +111,7 @@ def through_dagster(made: Collection, home: Path) -> None:
             execute = definitions.resolve_job_def(job).execute_in_process
             result = timed(label, lambda execute=execute, more=more: execute(instance=instance, **more))  # type: ignore[misc]
             events = [e.dagster_event for e in instance.all_logs(result.run_id) if e.dagster_event is not None]
-            shown = sum(e.is_step_materialization for e in events)
-            print(f"  events {len(events)}, of these partitions shown {shown}")
+            print(f"  events {len(events)}")
 
 
 def ticks(home: Path, count: int) -> None:

@@ -91,6 +91,15 @@ def test_only_what_is_new_is_told_and_only_to_whom_it_concerns(mails: Mails, tmp
     assert not post(of, NOW).sent  # it was said, and is known again
 
 
+def test_a_pledge_is_not_asked_by_a_machine(mails: Mails, tmp_path: Path) -> None:
+    of = made(tmp_path)
+    pledge = Seen("s", "none", "waiting", questions=("Do you permit: public release?",), reported="r")
+    write_seen(of.warehouse, {"three": pledge})
+    assert not post(of, NOW).sent
+    write_seen(of.warehouse, {"three": replace(pledge, kind="refused")})
+    assert list(post(of, NOW).sent) == ["owner-002"]
+
+
 def test_reasons_that_are_not_the_contributors_are_not_told(mails: Mails, tmp_path: Path) -> None:
     of = made(tmp_path)
     post(of, NOW)
