@@ -241,6 +241,14 @@ def test_more_than_the_limit_waits_for_a_persons_word(mails: Mails, tmp_path: Pa
     assert not post(of, NOW).held
 
 
+def test_the_digest_says_once_that_messages_are_held(mails: Mails, tmp_path: Path) -> None:
+    of = made(tmp_path, most_per_night=2)
+    first = tell(of, [], NOW)
+    assert "wait for your word (aqqua messages send --most N) (3)\n\n* owner-000" in first.text
+    assert tell(of, [], NOW + dt.timedelta(days=1)).path == ""
+    assert to(mails) == ["dataset@example.org"]
+
+
 def test_a_dry_run_shows_everything_and_notes_nothing(mails: Mails, tmp_path: Path) -> None:
     of = made(tmp_path, most_per_night=0)
     dry = tell(of, [], NOW, dry_run=True)

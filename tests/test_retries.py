@@ -36,6 +36,7 @@ from aqqua_dataset.registry.models import DashboardBins, FetchFrom, Source
 from aqqua_dataset.transfer import receive
 from aqqua_dataset.transfer.alone import Busy, alone
 from aqqua_dataset.transfer.bring import bring, find_ways
+from aqqua_dataset.transfer.delivery import Delivery
 from aqqua_dataset.transfer.fetch import FetchReport
 from aqqua_dataset.warehouse import CommitConflict
 
@@ -219,6 +220,24 @@ def test_a_full_disk_stops_the_night_and_the_next_goes_on(three: Collection, mon
         assert asked == ["haul-0000", "haul-0001"]
         assert read_tries(three.warehouse)["validate:haul-0001"].rule == "no_space"
     assert sorted(validate(three, 1).done) == ["haul-0000", "haul-0001", "haul-0002"]
+
+
+def test_a_store_that_cannot_be_listed_is_noted_and_the_others_go_on(
+    three: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Collection.delivery
+
+    def delivery(of: Collection, location: str) -> Delivery:
+        if location.endswith("haul-0001"):
+            raise EndpointConnectionError(endpoint_url="https://s3.example.org")
+        return real(of, location)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Collection, "delivery", delivery)
+        found = validate(three, 0)
+        assert (found.looked_at, found.done, found.failed) == (2, ["haul-0000", "haul-0002"], ["haul-0001"])
+        assert read_tries(three.warehouse)["validate:haul-0001"].rule == "delivery_unreachable"
+    assert validate(three, 1).done == ["haul-0001"]
 
 
 def test_a_delivery_that_is_gone_comes_back_by_itself(three: Collection, tmp_path: Path) -> None:
