@@ -280,6 +280,10 @@ def test_tls_and_a_password_that_is_sent_over_nothing_else(tmp_path: Path, monke
         monkeypatch.setenv("PORT", str(mails.port))
         assert len(post(of, NOW).sent) == 3
         assert mails.logins == [("robot", "s3cret")]  # one connection
+        without = server.model_copy(update={"user_env": None})
+        later = post(made(tmp_path / "second", without), NOW).later
+        assert list(later) == ["owner-000", "owner-001", "owner-002"]  # not refused: it isn't about their addresses
+        assert "530" in later["owner-000"]
         monkeypatch.delenv("SSL_CERT_FILE")  # nobody vouches for the certificate
         news(of, one=seen(WRONG))
         done = post(of, NOW)
