@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import small
 from builders import collection, contribution, person
-from small import deliver, multiply, pictures
 
 from aqqua_dataset.compute import SerialExecutor
+from aqqua_dataset.nightly import collect
 from aqqua_dataset.nightly.night import Night, run_night
 from aqqua_dataset.pipeline import Collection, StageReport, run_contribution
 from aqqua_dataset.registry.models import MessageSettings
 from aqqua_dataset.report import build
 from aqqua_dataset.report.gather import gather
+from aqqua_dataset.report.questions import questions
 
 FIRST = dt.datetime(2026, 11, 20, 1, tzinfo=dt.UTC)
 
@@ -42,7 +44,7 @@ def delivered(folder: Path, count: int, owners: int) -> Collection:
     """So many contributions with a picture each; the owners take turns."""
     names = [f"haul-{n:04}" for n in range(count)]
     for n, name in enumerate(names):
-        deliver(folder / name, name, pictures(n, 1))
+        small.deliver(folder / name, name, small.pictures(n, 1))
     made = collection(
         folder,
         *(contribution(n, folder / n, owners=(f"owner-{i % owners:03}",)) for i, n in enumerate(names)),
@@ -55,11 +57,12 @@ def seeded(folder: Path, count: int, owners: int) -> tuple[Collection, Night]:
     made = delivered(folder, count, owners)
     names = list(made.registry.contributions)
     run_contribution(made, names[0], SerialExecutor(), 1, lambda _: None)
-    multiply(made, names[0], {name: pictures(n, 1) for n, name in enumerate(names) if n})
-    facts = gather(made, names[0])
+    asked = tuple(question.text for question in questions(gather(made, names[0])))
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(small, "find_duplicates", lambda _: None)
+        small.multiply(made, names[0], {name: small.pictures(n, 1) for n, name in enumerate(names) if n})
         patch.setattr("aqqua_dataset.pipeline._unchanged", adopt)
-        patch.setattr(build, "gather", lambda *_: facts)
+        patch.setattr(collect, "write_report", lambda _, key: build.Written(f"reports/{key}", "", True, asked))
         return made, night(made, FIRST)
 
 

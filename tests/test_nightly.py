@@ -1,19 +1,21 @@
 """A night over 300 contributions of which ten changed and five are broken: what ran, what didn't, who was written to.
 
-Near duplicates, which have tests of their own, aren't looked for here.
+Duplicates, which have tests of their own, aren't looked for here.
 """
 
 import datetime as dt
 import email
 import email.policy
 import shutil
+from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
 from seeded import FIRST, night, seeded
 from small import deliver, pictures
 
-from aqqua_dataset.nightly import collect
+from aqqua_dataset import workflow
+from aqqua_dataset.dedup import page
 from aqqua_dataset.nightly.state import read_seen
 from aqqua_dataset.pipeline import Collection
 
@@ -24,9 +26,10 @@ SECOND = FIRST + dt.timedelta(days=1)
 
 
 @pytest.fixture(autouse=True)
-def without_near_duplicates(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(collect.workflow, "compare_images", lambda *_: {})
-    monkeypatch.setattr(collect.page, "write_page", lambda _: [])
+def without_duplicates(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("compare_images", "update_duplicates", "find_duplicates"):
+        monkeypatch.setattr(workflow, name, lambda *_: {})
+    monkeypatch.setattr(page, "write_page", lambda _: [])
 
 
 def break_deliveries(folder: Path) -> None:
@@ -36,7 +39,7 @@ def break_deliveries(folder: Path) -> None:
     (without_table / f"ecotaxa_{BROKEN[1]}.tsv").unlink()
     (without_picture / f"{BROKEN[2]}_0.png").unlink()
     table = without_rows / f"ecotaxa_{BROKEN[3]}.tsv"
-    table.write_text("".join(table.read_text().splitlines(keepends=True)[:2]))
+    table.write_bytes(b"".join(table.read_bytes().splitlines(keepends=True)[:2]))
     shutil.rmtree(gone)
 
 
@@ -45,7 +48,7 @@ def files(made: Collection) -> dict[str, dt.datetime]:
     return {p: t for p, t in made.warehouse.times("").items() if "/locks/" not in p}
 
 
-def letters(made: Collection) -> dict[str, email.message.Message]:
+def letters(made: Collection) -> dict[str, EmailMessage]:
     """Messages in the outbox by address."""
     found = {}
     for path in (made.config.registry / "private/outbox").iterdir():

@@ -6,6 +6,7 @@ the reference (docs/images.md). At most ``MAX_PIXELS`` pixels, one frame, format
 """
 
 import contextlib
+import functools
 import io
 import warnings
 from collections.abc import Callable, Iterator
@@ -42,6 +43,7 @@ _TIFF_BITS_PER_SAMPLE = 258
 cv2.setNumThreads(1)  # a worker is one core
 
 
+@functools.cache
 def library_versions() -> str:
     """Versions of what decodes, encodes and scales: another one may give other bytes or fingerprints."""
     names = ("imagecodecs", "simplejpeg", "opencv-python-headless", "pillow", "tifffile", "xxhash")

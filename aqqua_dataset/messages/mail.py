@@ -92,8 +92,10 @@ class Smtp:
         try:
             connection = self._connection or self._connect()
             code, told = connection.mail(self._sender)
-            if code == 250:
-                code, told = connection.rcpt(to)
+            if code != 250:  # it is we who aren't welcome: nothing is said of the address
+                self._forget(f"the mail server takes no mail from us: {_words(code, told)}")
+                return Sent("later", self._down)
+            code, told = connection.rcpt(to)
             if code not in (250, 251):
                 connection.rset()
                 return Sent("refused" if code >= 500 else "later", _words(code, told))

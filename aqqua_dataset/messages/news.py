@@ -57,7 +57,7 @@ def _items(contribution: Contribution, seen: Seen, pulled: Mapping[str, Download
         if whose(finding) == "theirs":
             about = (finding.rule, finding.file, finding.key, finding.value)
             yield Item(key, "finding", short("finding", key, *about), _told(finding))
-    for question in seen.questions:
+    for question in seen.questions if seen.kind != "waiting" else ():  # a pledge is asked by people, with the form
         yield Item(key, "question", short("question", key, question), question)
 
 

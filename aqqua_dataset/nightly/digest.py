@@ -45,10 +45,12 @@ class Digest:
         trouble, mended: contributions that are in trouble now and weren't, and the other way round.
         waiting: what waits for a person: heading -> lines.
         failed: what failed for outside reasons, with the next try; those given up first.
+        new_failures: how many of them the last digest didn't say.
         recovered: what failed before and doesn't any more.
         numbers: name -> now, and at the last digest.
         posting: what became of the messages.
         counted: whether the ledger is of today's state.
+        waits_anew: whether anything waits that the last digest didn't say, or no longer does.
     """
 
     day: dt.date
@@ -72,7 +74,7 @@ class Digest:
         posted = self.posting
         return not (
             self.arrived or self.validated or self.trouble or self.mended or self.new_failures or self.recovered
-            or self.waits_anew or posted.sent or posted.held or posted.later
+            or self.waits_anew or posted.sent or posted.later
             or any(now != before for now, before in self.numbers.values())
         )  # fmt: skip
 
@@ -89,7 +91,8 @@ def make_digest(
     outside = {name: one for name, one in tries.items() if one.whose != "theirs"}
     made.failed = sorted(outside.values(), key=lambda t: (not t.given_up, t.contribution, t.what))
     made.new_failures = sum(told["tries"].get(name) != _tried(one) for name, one in outside.items())
-    made.recovered = sorted({name.partition(":")[2] for name in told["tries"] if name not in outside})
+    well = {name.partition(":")[2] for name in told["tries"] if name not in tries}
+    made.recovered = sorted(well & set(seen))
     made.numbers = {name: (n, told["numbers"].get(name)) for name, n in _numbers(collection, seen).items()}
     made.waiting = _waiting(collection, registry_findings, seen, outside, posting, told)
     made.waits_anew = made.waiting != told["waiting"]
@@ -110,7 +113,8 @@ def snapshot(collection: Collection, made: Digest, now: dt.datetime) -> dict[str
 
 
 def _tried(one: Try) -> str:
-    return f"{one.state} {one.times} {one.next}"
+    """What makes a failure news again; what only the data manager can mend isn't, however often it was tried."""
+    return one.state if one.whose == "ours" else f"{one.state} {one.times} {one.next}"
 
 
 def _compare(made: Digest, key: str, one: Seen, before: list[str] | None) -> None:

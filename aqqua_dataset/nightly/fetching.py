@@ -10,7 +10,7 @@ from aqqua_dataset.nightly.state import short
 from aqqua_dataset.nightly.tries import Tries, as_finding, whose
 from aqqua_dataset.pipeline import Collection
 from aqqua_dataset.transfer.alone import alone
-from aqqua_dataset.transfer.bring import bring, fetchable, is_pulled
+from aqqua_dataset.transfer.bring import Ways, bring, find_ways, is_pulled
 from aqqua_dataset.transfer.fetch import FetchReport
 
 log = logging.getLogger(__name__)
@@ -33,8 +33,8 @@ def fetch_due(
     """
     until = time.monotonic() + hours * 3600
     with alone(collection.warehouse, "fetching"):
-        tries, ways, today = Tries(collection.warehouse), fetchable(collection), now.date()
-        for key in _from_where_it_ended(collection, list(ways)):
+        tries, ways, today = Tries(collection.warehouse), find_ways(collection), now.date()
+        for key in _from_where_it_ended(collection, list(ways.found)):
             state = _state(collection, key)
             if not tries.due("fetch", key, state, today):
                 continue
@@ -65,11 +65,11 @@ def _outside_first(finding: Finding) -> int:
 
 
 def _one(
-    collection: Collection, key: str, ways: dict[str, str], progress: Callable[[str], None]
+    collection: Collection, key: str, ways: Ways, progress: Callable[[str], None]
 ) -> FetchReport | None:  # fmt: skip
     """Fetches one contribution; None for a project that was pulled before."""
     try:
-        if ways[key] == "ecotaxa" and is_pulled(collection, collection.registry.contributions[key]):
+        if ways.found[key] == "ecotaxa" and is_pulled(collection, collection.registry.contributions[key]):
             return None
         return bring(collection, key, ways, progress)
     except Exception as error:  # one that can't be had doesn't keep the others waiting

@@ -18,6 +18,7 @@ from aqqua_dataset.nightly.state import short, write_changed
 from aqqua_dataset.nightly.validate import Validation, validate_changed
 from aqqua_dataset.nightly.words import words
 from aqqua_dataset.pipeline import Collection
+from aqqua_dataset.privacy import blot
 from aqqua_dataset.registry.load import load_contacts
 from aqqua_dataset.release.people import identities
 from aqqua_dataset.transfer.fetch import FetchReport
@@ -87,7 +88,7 @@ def tell(
     """Sends the messages to owners and the digest to the data manager; a night without news sends no digest."""
     posting = post(collection, now, most, dry_run)
     made = make_digest(collection, [*registry_findings, *posting.findings], posting, now)
-    text = words(made)
+    text = blot(words(made))  # a finding may show an address
     if dry_run:
         return Told(made, text, "", {})
     unsent = list((collection.warehouse.read_json(UNSENT) or {"digests": []})["digests"])

@@ -37,6 +37,15 @@ STAGES: tuple[Stage, ...] = ("rows", "core", "images", "quality")
 _MOST_FINDINGS = 20
 
 
+#: Packages whose errors mean that an object store or a server didn't answer.
+_STORES = ("botocore", "aiobotocore", "aiohttp", "requests", "urllib3")
+
+
+def is_of_a_store(error: Exception) -> bool:
+    """Whether an error comes from a package that talks to object stores or servers."""
+    return type(error).__module__.split(".")[0] in _STORES
+
+
 def short(*parts: str) -> str:
     """Short hash of texts."""
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
@@ -87,6 +96,10 @@ def delivery_state(collection: Collection, contribution: Contribution, until: fl
             files = opened.fingerprint(until)
     except FileNotFoundError:
         return MISSING
+    except Exception as error:
+        if is_of_a_store(error):  # these packages' errors are no OSError
+            raise ConnectionError(f"{type(error).__name__}: {error}") from error
+        raise
     if until is not None and time.monotonic() > until:
         raise TimeoutError
     return short(files, joined.stamps(collection.config, contribution.source))

@@ -12,7 +12,7 @@ import duckdb
 
 from aqqua_dataset.compute import WorkerDied
 from aqqua_dataset.findings import Finding, Refused, worst_first
-from aqqua_dataset.nightly.state import write_changed
+from aqqua_dataset.nightly.state import is_of_a_store, write_changed
 from aqqua_dataset.warehouse import Warehouse
 
 TRIES = "nightly/tries.json"
@@ -54,15 +54,11 @@ def as_finding(error: Exception, contribution: str) -> Finding:
         return Finding(first.rule, "error", first.message, contribution, first.file, value=first.value)
     if isinstance(error, WorkerDied | BrokenProcessPool):
         rule = "worker_died"
-    elif isinstance(error, OSError | duckdb.IOException) or type(error).__module__.split(".")[0] in _STORES:
+    elif isinstance(error, OSError | duckdb.IOException) or is_of_a_store(error):
         rule = "store_unreachable"
     else:
         rule = "unexpected_error"
     return Finding(rule, "error", f"{type(error).__name__}: {error}"[:300], contribution)
-
-
-#: Packages whose errors mean that an object store or a server didn't answer.
-_STORES = ("botocore", "aiobotocore", "aiohttp", "requests", "urllib3")
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ The command line has commands of their own for EcoTaxa and dashboards; this is t
 import datetime as dt
 import logging
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from aqqua_dataset.ecotaxa import client
 from aqqua_dataset.ecotaxa.pull import pull, shared_projects
@@ -23,12 +24,22 @@ from aqqua_dataset.warehouse import Warehouse
 log = logging.getLogger(__name__)
 
 Progress = Callable[[str], None]
+Way = Literal["links", "ecotaxa", "dashboard"]
 
 
-def fetchable(collection: Collection) -> dict[str, str]:
-    """Contributions whose delivery can be fetched, and how: ``links``, ``ecotaxa`` or ``dashboard``."""
-    shared, _ = shared_projects(collection.registry)
-    found = {}
+@dataclass(frozen=True)
+class Ways:
+    """How deliveries can be fetched, by contribution: ``links``, ``ecotaxa`` or ``dashboard``; and why some can't."""
+
+    found: dict[str, Way]
+    not_found: dict[str, Finding]
+
+
+def find_ways(collection: Collection) -> Ways:
+    """The ways of all contributions whose permissions allow it."""
+    shared, refused = shared_projects(collection.registry)
+    not_found = {f.contribution: f for f in refused}
+    found: dict[str, Way] = {}
     for key, contribution in sorted(collection.registry.contributions.items()):
         source = contribution.source
         if source is None or intake_refusal(collection.registry, contribution) is not None:
@@ -39,21 +50,24 @@ def fetchable(collection: Collection) -> dict[str, str]:
             found[key] = "ecotaxa"
         elif source.dashboard is not None:
             found[key] = "dashboard"
-    return found
+        elif source.format == "ifcb" and source.url and source.dataset_id:
+            message = "bins are fetched by themselves only where source.dashboard says which; or: aqqua ifcb pull"
+            not_found[key] = Finding("ifcb_dashboard_unasked", "note", message, key, key="source.dashboard")
+    return Ways(found, not_found)
 
 
-def bring(
-    collection: Collection, contribution_id: str, ways: Mapping[str, str], progress: Progress = log.info
-) -> FetchReport:
+def bring(collection: Collection, contribution_id: str, ways: Ways, progress: Progress = log.info) -> FetchReport:
     """Fetches what is new or changed of a contribution's delivery.
 
     Args:
         collection: registry, deliveries and warehouse.
         contribution_id: which one.
-        ways: of all contributions, see ``fetchable``.
+        ways: of all contributions.
         progress: told how far it is.
     """
-    way = ways.get(contribution_id)
+    way = ways.found.get(contribution_id)
+    if way is None and contribution_id in ways.not_found:
+        return FetchReport(contribution_id, "not_to_fetch", findings=(ways.not_found[contribution_id],))
     if way in (None, "links"):
         return fetch_contribution(collection, contribution_id, progress)
     contribution = collection.registry.contributions[contribution_id]

@@ -15,7 +15,7 @@ from aqqua_dataset.orchestration.metadata import Report, column_schema, stage_me
 from aqqua_dataset.orchestration.partitions import CONTRIBUTIONS
 from aqqua_dataset.orchestration.resources import CollectionResource
 from aqqua_dataset.pipeline import Collection, Stage, StageReport
-from aqqua_dataset.transfer.bring import bring, fetchable
+from aqqua_dataset.transfer.bring import bring, find_ways
 
 OWNERS = ["team:data-management"]
 
@@ -51,7 +51,7 @@ def _each(
 def raw_delivery(context: dg.AssetExecutionContext, collection: CollectionResource) -> dg.MaterializeResult[None]:
     """Fetches what is new or changed at the contributors' side."""
     opened, _ = collection.open()
-    ways = fetchable(opened)
+    ways = find_ways(opened)
     return _each(context, opened, "delivery", lambda keys: (bring(opened, k, ways, context.log.info) for k in keys))
 
 
