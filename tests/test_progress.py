@@ -528,7 +528,7 @@ def test_the_same_day_gives_the_same_bytes_and_another_day_adds_a_line(
 ) -> None:
     progress, files = site
     update(made, NOW + dt.timedelta(hours=5))
-    build.write(made.registry, progress, Warehouse(str(tmp_path)), ".")
+    build.write(made.registry, progress, Warehouse(str(tmp_path)))
     for path, data in files.items():
         assert Path(made.warehouse.url(f"{build.FOLDER}/{path}")).read_bytes() == data, path
         assert (tmp_path / path).read_bytes() == data, path

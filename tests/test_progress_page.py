@@ -31,7 +31,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site of a collection as large as the real one."""
     made = tmp_path_factory.mktemp("site")
     using, progress = large()
-    build.write(using, progress, Warehouse(str(made)), ".")
+    build.write(using, progress, Warehouse(str(made)))
     return made
 
 
@@ -63,7 +63,7 @@ def test_the_first_page_says_the_numbers_and_the_rules_in_words(folder: Path) ->
         "0 images published", "ISIIS 4,129,541,474", "The number can go down", "3 contributions were withdrawn",
         "2026-10-14: 89,076,675 fewer (1 contribution withdrawn by the owner)", "41,233 on land",
         "Until 2026-08-14 these are the project's earlier totals", "at least 100 images of at least 2 contributions",
-        "61 pledged contributions and 9 institutions",
+        "61 announced contributions and 9 institutions",
         "Natural Earth, public domain", "Equal Earth projection", "from 2027-07-15 on",
     ):  # fmt: skip
         assert told in words, told
@@ -91,7 +91,7 @@ def test_an_empty_collection_has_a_site_too(tmp_path: Path) -> None:
         progress, counts=type(progress.counts)(), instruments=(), states=(), named=(), unnamed=0, history=(), falls=(),
         map=replace(progress.map, cells=(), pledges=(), stars=(), left_out=()),
     )  # fmt: skip
-    build.write(using, nothing, Warehouse(str(tmp_path)), ".")
+    build.write(using, nothing, Warehouse(str(tmp_path)))
     for name in PAGES:
         assert Page((tmp_path / name).read_text()).problems == []
     assert (tmp_path / "assets/data/filelist.json").read_text() == "[]\n"

@@ -84,7 +84,7 @@ def growth(history: Sequence[Day]) -> Drawing:
     for kind in classes():
         below = list(sums)
         for n, day in enumerate(days):
-            sums[n] += sum(images for group, images in day.images.items() if group.kind == kind)
+            sums[n] += day.kinds.get(kind, 0)
         if sums != below:
             upper = [(x(n), y(value)) for n, value in enumerate(sums)]
             lower = [(x(n), y(value)) for n, value in enumerate(below)]
