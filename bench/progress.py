@@ -81,7 +81,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--contributions", type=int, default=300)
     parser.add_argument("--images", type=int, default=50)
-    parser.add_argument("--rows", type=int, default=4_000_000, help="of the large task")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="of the large task")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp())
     names = [f"c{n:05d}" for n in range(options.contributions)]

@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+import stores
 from builders import GIVEN, collection, contribution, person, registry
 from progress_cases import IMAGES, TODAY
 from small import pictures, withdrawn
@@ -537,6 +539,19 @@ def test_the_same_day_gives_the_same_bytes_and_another_day_adds_a_line(
     assert read_as_the_page_does(Path(made.warehouse.url(f"{build.FOLDER}/assets/data"))) == {
         "2026_11.csv": {"Zooscan": 15}, "2026_12.csv": {"Zooscan": 15}
     }  # fmt: skip
+
+
+def test_an_object_store_gets_the_same_files_as_a_disk(
+    made: Collection, site: tuple[Progress, dict[str, bytes]], tmp_path: Path
+) -> None:
+    shutil.copytree(Path(made.warehouse.root) / "contributions", tmp_path / "store/bucket/contributions")
+    shutil.copytree(Path(made.warehouse.root) / "ledger", tmp_path / "store/bucket/ledger")
+    with stores.s3(tmp_path / "store") as address:
+        options = {"key": "key", "secret": "secret", "client_kwargs": {"endpoint_url": address}}
+        there = replace(made, warehouse=Warehouse("s3://bucket", options))
+        update(there)
+    folder = tmp_path / "store/bucket" / build.FOLDER
+    assert {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()} == site[1]
 
 
 def test_nothing_personal_and_nothing_withdrawn_is_in_any_file(made: Collection) -> None:
