@@ -59,7 +59,7 @@ def test_a_page_is_whole_and_runs_and_loads_nothing(folder: Path, name: str) -> 
 def test_the_first_page_says_the_numbers_and_the_rules_in_words(folder: Path) -> None:
     words = Page((folder / "index.html").read_text(encoding="utf-8")).words
     for told in (
-        "7,485,434,819 images, each picture counted once", "2,490 contributions", "2,620,000 more images announced",
+        "7,485,434,819 images, each picture counted once", "2,490 contributions", "2,500,120,000 more images announced",
         "0 images published", "ISIIS 4,129,541,474", "The number can go down", "3 contributions were withdrawn",
         "2026-10-14: 89,076,675 fewer (1 contribution withdrawn by the owner)", "41,233 on land",
         "Until 2026-08-14 these are the project's earlier totals", "at least 100 images of at least 2 contributions",
@@ -236,6 +236,10 @@ def test_the_pages_ask_nobody_and_fit(tab: Tab, server: str, name: str, width: i
             assert told in seen, told
         drawn = tab.value("[...document.querySelectorAll('figure svg')].filter(e => e.checkVisibility()).length")
         assert drawn == 3  # bars on one scale, growth, map
+        cut = tab.value("[...document.querySelectorAll('figure svg')].flatMap(s => [...s.querySelectorAll('text')]"
+                        ".filter(e => e.checkVisibility() && (e.getBBox().x < 0 || e.getBBox().x + e.getBBox().width"
+                        " > s.viewBox.baseVal.width)).map(e => e.textContent))")  # fmt: skip
+        assert cut == []
         small = tab.value("[...document.querySelectorAll('figure svg.linear text')].map("
                           "e => e.getBoundingClientRect().height).sort((a, b) => a - b)[0]")  # fmt: skip
         assert small >= 9

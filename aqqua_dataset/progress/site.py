@@ -95,7 +95,7 @@ def _instruments(progress: Progress) -> str:
         '<figure class="narrow scale"><fieldset><legend>Scale of the bars</legend>'
         '<label><input type="radio" name="scale" checked> linear</label>'
         '<label><input type="radio" name="scale" class="log"> logarithmic</label></fieldset>'
-        f"{drawings}<figcaption>Images counted once; the pale bar below is what was announced and hasn't arrived. "
+        f"{drawings}<figcaption>Images counted once; the pale bar below is what was announced and hasn't come yet. "
         "On the logarithmic scale each step of the same length is ten times as many.</figcaption></figure>"
     )
     short = tables.instruments(progress, tables.SHORT, "A contribution counts for its commonest instrument")
