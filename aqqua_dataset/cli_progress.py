@@ -33,7 +33,7 @@ def _site(options: argparse.Namespace, config: Config) -> int:
     with open_executor(config.executor) as (executor, workers):
         progress = build.update(collection, executor, workers, dt.datetime.now(dt.UTC))
     if options.out:
-        build.write(collection.registry, progress, Warehouse(options.out, config.storage.warehouse), ".")
+        build.write(collection.registry, progress, Warehouse(options.out, config.storage.warehouse))
     for finding in title_findings(collection.registry, named_contributions(collection.registry, progress.day)):
         print(f"  {finding}")
     counts = progress.counts

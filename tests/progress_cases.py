@@ -19,7 +19,7 @@ IMAGES = {
     "UVP": 75_825_918, "FlowCam": 33_933_791, "Zooscan": 27_113_792,
     "DSPC (Dual-magnification Scripps Plankton Camera)": 25_122_924, "PlanktoScope": 9_894_541, "LOKI": 1_400_597,
 }  # fmt: skip
-_PLEDGED = {"UVP": 120_000, "FlowCam": 2_500_000}
+_PLEDGED = {"UVP": 120_000, "FlowCam": 2_500_000_000}
 
 
 def large() -> tuple[Registry, Progress]:

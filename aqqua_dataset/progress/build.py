@@ -56,14 +56,10 @@ def update(collection: Collection, executor: Executor, workers: int, now: dt.dat
     return progress
 
 
-def write(registry: Registry, progress: Progress, warehouse: Warehouse, folder: str) -> None:
-    """Writes all files of the site; those of an earlier day that it has no more are removed."""
-    made = dict(files(registry, progress))
-    for path, data in made.items():
-        warehouse.write_bytes(f"{folder}/{path}", data)
-    for path in warehouse.find(f"{folder}/{monthly.FOLDER}"):
-        if path.removeprefix(f"{folder}/") not in made:
-            warehouse.remove(path)
+def write(registry: Registry, progress: Progress, warehouse: Warehouse, folder: str = "") -> None:
+    """Writes all files of the site into a folder of a warehouse; other files that lie there stay."""
+    for path, data in files(registry, progress):
+        warehouse.write_bytes(f"{folder}/{path}".lstrip("/"), data)
 
 
 def files(registry: Registry, progress: Progress) -> Iterator[tuple[str, bytes]]:

@@ -1,6 +1,6 @@
 """Where images were taken: counted for each contribution in cells of one degree, and kept until its stages change.
 
-DuckDB counts a few million rows at a time, so a contribution of a billion images needs no more memory than a small one,
+DuckDB counts a million rows at a time, so a contribution of a billion images needs no more memory than a small one,
 and its batches are shared among the workers. What is kept holds positions: it never leaves the warehouse as it is
 (``places`` decides what may be shown), and goes when the owner withdraws.
 """
@@ -23,8 +23,8 @@ FOLDER = "progress/cells"
 #: Raise it when the counts change for unchanged inputs: all contributions are then counted again.
 VERSION = 1
 
-#: Shards of one task: some four million images.
-SHARDS_PER_TASK = 40
+#: Shards of one task: a million images.
+SHARDS_PER_TASK = 10
 
 _STAGES: tuple[Stage, ...] = ("core", "quality", "images")
 #: Flags of a position that isn't believed: its images are counted, and not drawn.

@@ -19,7 +19,7 @@ Scale = Literal["linear", "log"]
 SCALES: tuple[Scale, ...] = ("linear", "log")
 
 WIDTH = 360
-_LABEL_WIDTH = 92  # of the number behind a bar
+_LABEL_WIDTH = 108  # of what stands behind a bar, up to billions
 _MOST_POINTS = 120
 
 
@@ -43,7 +43,7 @@ def bars(instruments: Sequence[tuple[Group, Counts]], scale: Scale) -> Drawing:
         if counts.pledged:
             length = _length(counts.pledged, most, right, scale)
             shapes.append(Area(f"{kind}-pledged", (rectangle(0, y, length, 6),)))
-            shapes.append(Words(length + 5, y + 7, f"+ {counts.pledged:,} pledged", 10, kind="faint"))
+            shapes.append(Words(length + 5, y + 7, f"+ {counts.pledged:,}", 10, kind="faint"))
             y += 11
         y += 5
     told = "; ".join(f"{g.label} {c.images:,}" for g, c in instruments)
@@ -65,7 +65,7 @@ def _shortened(text: str, most: int) -> str:
 
 def growth(history: Sequence[Day]) -> Drawing:
     """Images counted once over time, a layer for each class; a dashed line where this software began to count."""
-    left, top, bottom, right = 2.0, 16.0, 172.0, float(WIDTH - 2)
+    left, top, bottom, right = 56.0, 10.0, 166.0, float(WIDTH - 2)
     days = _thinned(history)
     if len(days) == 1:  # one day has no width
         days = [*days, days[0]]
@@ -84,7 +84,7 @@ def growth(history: Sequence[Day]) -> Drawing:
     for kind in classes():
         below = list(sums)
         for n, day in enumerate(days):
-            sums[n] += sum(images for group, images in day.images.items() if group.kind == kind)
+            sums[n] += day.kinds.get(kind, 0)
         if sums != below:
             upper = [(x(n), y(value)) for n, value in enumerate(sums)]
             lower = [(x(n), y(value)) for n, value in enumerate(below)]
@@ -92,12 +92,12 @@ def growth(history: Sequence[Day]) -> Drawing:
     levels = range(0, most + 1, step)
     grid = Line("grid", tuple(((left, y(v)), (right, y(v))) for v in levels[1:]))
     shapes: list[Shape] = [grid, *layers]
-    shapes += [Words(left + 2, y(v) - 2, _short(v), 10) for v in levels[1:]]
+    shapes += [Words(left - 5, y(v) + 3.5, _short(v), 10, "end") for v in levels]
     shapes.append(Line("axis", (((left, bottom), (right, bottom)),)))
     begun = next((n for n, d in enumerate(days) if not d.earlier), 0)
     if 0 < begun < len(days):
         shapes.append(Line("begun", (((x(begun), top), (x(begun), bottom)),), dashed=True))
-        shapes.append(Words(x(begun) - 3, top + 8, "counted by this software from here on", 10, "end", "faint"))
+        shapes.append(Words(x(begun) - 3, top + 9, "counted by this software from here on", 10, "end", "faint"))
     if days:
         shapes.append(Words(left, bottom + 13, days[0].day.isoformat(), 10, kind="faint"))
         shapes.append(Words(right, bottom + 13, days[-1].day.isoformat(), 10, "end", "faint"))

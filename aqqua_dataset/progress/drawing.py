@@ -182,9 +182,8 @@ def png(drawing: Drawing, width: int) -> bytes:
     pen = ImageDraw.Draw(sheet, "RGBA")
     for shape in drawing.shapes:
         _draw(pen, shape, scale)
-    small = sheet.resize((width, round(sheet.height / finer)), Image.Resampling.LANCZOS)
     stream = io.BytesIO()
-    small.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(stream, "PNG", optimize=True)
+    sheet.reduce(finer).save(stream, "PNG", optimize=True)
     return stream.getvalue()
 
 

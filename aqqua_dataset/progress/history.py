@@ -51,6 +51,14 @@ class Day:
         """All images of the day."""
         return sum(self.images.values())
 
+    @property
+    def kinds(self) -> dict[str, int]:
+        """Images by class of instruments."""
+        sums: dict[str, int] = defaultdict(int)
+        for group, images in self.images.items():
+            sums[group.kind] += images
+        return dict(sums)
+
 
 @dataclass(frozen=True)
 class Fall:

@@ -95,7 +95,7 @@ def _instruments(progress: Progress) -> str:
         '<figure class="narrow scale"><fieldset><legend>Scale of the bars</legend>'
         '<label><input type="radio" name="scale" checked> linear</label>'
         '<label><input type="radio" name="scale" class="log"> logarithmic</label></fieldset>'
-        f"{drawings}<figcaption>Images counted once; the pale bar below is what was announced and hasn't arrived. "
+        f"{drawings}<figcaption>Images counted once; the pale bar below is what was announced and hasn't come yet. "
         "On the logarithmic scale each step of the same length is ten times as many.</figcaption></figure>"
     )
     short = tables.instruments(progress, tables.SHORT, "A contribution counts for its commonest instrument")
@@ -121,13 +121,20 @@ def _growth(progress: Progress) -> str:
         for f in progress.falls[:_MOST_FALLS]
     )
     listed = f"<h3>When it went down</h3><ul>{falls}</ul>" if falls else "<p>So far it never went down.</p>"
-    rows = "".join(
-        f'<tr><th scope="row">{d.day.isoformat()}</th><td class="n">{d.total:,}</td></tr>'
-        for d in charts.month_ends(progress.history)
-    )
-    months = tables.table("Images at the last count of each month", tables.heads(["Day"], ["images counted"]), rows)
+    months = _months(progress)
     words = f"{earlier}{why}{listed}<details><summary>The numbers by month</summary>{months}</details>"
     return f'<div class="sides">{figure}<div>{words}</div></div>'
+
+
+def _months(progress: Progress) -> str:
+    """The growth as numbers: each month's last count, by class."""
+    kinds = {kind: name for kind, name in classes().items() if any(kind in d.kinds for d in progress.history)}
+    rows = []
+    for day in charts.month_ends(progress.history):
+        numbers = "".join(f'<td class="n">{n:,}</td>' for n in (day.total, *(day.kinds.get(k, 0) for k in kinds)))
+        rows.append(f'<tr><th scope="row">{day.day.isoformat()}</th>{numbers}</tr>')
+    head = tables.heads(["Day"], ["all images", *kinds.values()])
+    return tables.table("Images at the last count of each month", head, "".join(rows))
 
 
 def _withdrawn(progress: Progress) -> str:
@@ -149,7 +156,7 @@ def _map(policy: ProgressPolicy, progress: Progress) -> str:
         f"{counted(policy.fewest_images, 'image')} of at least {counted(policy.fewest_contributions, 'contribution')} "
         "lie in it, and somebody has looked whether their positions may be public. All others are shown in pale cells "
         f"of {counted(policy.coarse_cell_deg, 'degree')}; what is published, in small ones.</p>{left_out}"
-        f"<p>No place is known of {counted(places.pledges_without_place, 'pledged contribution')} and "
+        f"<p>No place is known of {counted(places.pledges_without_place, 'announced contribution')} and "
         f"{counted(places.institutions_without_place, 'institution')}. Equal Earth projection: equal areas keep their "
         f"size. Coastline: Natural Earth, public domain.</p>{_map_in_words(progress, kinds)}"
     )
