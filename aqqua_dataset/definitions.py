@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from aqqua_dataset.orchestration import automation, checks, dois, publishing, upkeep
+from aqqua_dataset.orchestration import automation, checks, dois, publishing, retention, upkeep
 from aqqua_dataset.orchestration.assets import collection, contributions, near, reports
 from aqqua_dataset.orchestration.resources import CollectionResource
 
@@ -21,9 +21,15 @@ def build_definitions(resource: CollectionResource) -> dg.Definitions:
             publishing.publish_release,
             upkeep.check_warehouse,
             upkeep.clean_warehouse,
+            retention.forget_runs,
         ],
         sensors=[automation.contributions_sensor],
-        schedules=[automation.nightly_fetch, automation.nightly_contributions, automation.nightly_collection],
+        schedules=[
+            automation.nightly_fetch,
+            automation.nightly_contributions,
+            automation.nightly_collection,
+            retention.nightly_forgetting,
+        ],
         resources={"collection": resource},
         # Steps in one process: the parallel work is inside the assets, and a step costs seconds otherwise.
         executor=dg.in_process_executor,

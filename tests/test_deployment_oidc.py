@@ -1,8 +1,8 @@
 """The login at an identity provider: nginx asks, and nothing passes without a yes.
 
-oauth2-proxy itself can't be had for tests; a small server answers as it does on /oauth2/auth: 401 without a
-session, 202 or 403 by the session's groups and the ``allowed_groups`` that nginx's files ask for. What stands behind nginx is a small server, too,
-that tells what reached it; ``test_deployment.py`` has the real one.
+oauth2-proxy itself can't be had for tests; a small server answers as it does on /oauth2/auth: 401 without a session,
+202 or 403 by the session's groups and the ``allowed_groups`` that nginx's files ask for. What stands behind nginx is a
+small server, too, that tells what reached it; ``test_deployment.py`` has the real one.
 """
 
 import http.client

@@ -12,7 +12,7 @@ import pytest
 from production import DEPLOY, GUEST_LINE, ROOT, postgres
 from stores import KEYS, LENIENT, s3
 
-from aqqua_dataset import cli, doctor
+from aqqua_dataset import cli
 from aqqua_dataset.dagster_state import DagsterState
 from aqqua_dataset.doctor_services import MOST_SILENT_S, dagster, web_servers
 
@@ -217,7 +217,7 @@ def test_a_clock_that_is_wrong_is_said(
         monkeypatch.setenv(name, value)
     now = dt.datetime.now(dt.UTC).timestamp()
     # The database's clock can't be set; what it would say can.
-    monkeypatch.setattr(doctor.postgres, "ask", lambda _: str(now - 3600))
+    monkeypatch.setattr("aqqua_dataset.postgres.ask", lambda _: str(now - 3600))
     assert "this machine's clock and the database's differ" in look(capsys)[1]
 
 
