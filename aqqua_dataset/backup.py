@@ -39,6 +39,9 @@ Known = dict[str, dict[str, Any]]
 SMALL = 4 << 20
 
 STAMP = "%Y-%m-%dT%H%M%SZ"
+#: Copied whatever their size: nobody could make the days of the past again.
+ALWAYS = ("ledger/", "progress/")
+
 _WITHOUT = (".git", PRIVATE)
 _PIECE = 1 << 20
 
@@ -142,7 +145,7 @@ def _pack(target: Warehouse, name: str, folder: Path, without: Sequence[str], kn
 def _copy_small(warehouse: Warehouse, target: Warehouse, known: Known, findings: list[Finding]) -> int:
     """Copies the warehouse's small files and lists the others; returns how many."""
     sizes = warehouse.sizes("")
-    large = [p for p in sorted(sizes) if sizes[p] > SMALL or p.endswith(".tar")]
+    large = [p for p in sorted(sizes) if (sizes[p] > SMALL or p.endswith(".tar")) and not p.startswith(ALWAYS)]
     for path in sorted(set(sizes) - set(large)):
         _copy(warehouse, path, target, f"{WAREHOUSE}/{path}", known)
     checksums = _checksums(warehouse, sizes, findings)

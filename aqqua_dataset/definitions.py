@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from aqqua_dataset.orchestration import automation, checks, dois, night, publishing, upkeep
+from aqqua_dataset.orchestration import automation, checks, dois, night, publishing, retention, upkeep
 from aqqua_dataset.orchestration.assets import collection, contributions, near, progress, reports
 from aqqua_dataset.orchestration.assets import night as night_assets
 from aqqua_dataset.orchestration.manual import with_manual
@@ -30,6 +30,7 @@ def build_definitions(resource: CollectionResource) -> dg.Definitions:
             publishing.publish_release,
             upkeep.check_warehouse,
             upkeep.clean_warehouse,
+            retention.forget_runs,
         ],
         sensors=[automation.contributions_sensor],
         schedules=[
@@ -37,6 +38,7 @@ def build_definitions(resource: CollectionResource) -> dg.Definitions:
             automation.nightly_contributions,
             automation.nightly_collection,
             automation.nightly_messages,
+            retention.nightly_forgetting,
         ],
         resources={"collection": resource},
         # Steps in one process: the parallel work is inside the assets, and a step costs seconds otherwise.

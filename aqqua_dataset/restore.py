@@ -52,6 +52,10 @@ def restore(config: Config, place: str, private: str | None) -> list[Finding]:
     if found:
         raise BackupRefused(found)
     store, files = sets[0][0], _files(sets[0][0])
+    # First, as one transaction: if it fails nothing else has been written.
+    if DATABASE in files:
+        with store.open(DATABASE) as dump:
+            postgres.load(dump)
     _unpack(store, REGISTRY, config.registry)
     if private is not None:
         _unpack(sets[1][0], f"{PRIVATE}.tar", config.registry / PRIVATE)
@@ -62,9 +66,6 @@ def restore(config: Config, place: str, private: str | None) -> list[Finding]:
         for kind, target in ((WAREHOUSE, warehouse), (DELIVERIES, deliveries)):
             if name.startswith(f"{kind}/"):
                 _copy_back(store, name, target, name.removeprefix(f"{kind}/"))
-    if DATABASE in files:
-        with store.open(DATABASE) as dump:
-            postgres.load(dump)
     return _missing(store, warehouse)
 
 

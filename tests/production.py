@@ -262,7 +262,7 @@ class Installation:
             assert self.processes[name].poll() is None, f"{name} ended: {self.log(name)[-3000:]}"
             with socket.socket(socket.AF_UNIX if address.startswith("/") else socket.AF_INET) as probe:
                 host, _, port = address.rpartition(":")
-                if probe.connect_ex(address if address.startswith("/") else (host, int(port))) == 0:  # type: ignore[arg-type]
+                if probe.connect_ex(address if address.startswith("/") else (host, int(port))) == 0:
                     return
             time.sleep(0.1)
         pytest.fail(f"{name} doesn't answer: {self.log(name)[-3000:]}")

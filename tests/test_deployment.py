@@ -116,7 +116,7 @@ def test_a_manager_gets_the_ui_with_headers_that_protect_it(running: Installatio
     assert headers["Strict-Transport-Security"] == "max-age=31536000"
     assert headers.get_all("X-Content-Type-Options") == ["nosniff"]
     assert headers["X-Frame-Options"] == "DENY"
-    assert any("frame-ancestors 'none'" in value for value in headers.get_all("Content-Security-Policy"))
+    assert any("frame-ancestors 'none'" in value for value in headers.get_all("Content-Security-Policy", []))
     assert headers["Server"] == "nginx"
     assert running.ask("/reports/page.html", MANAGER)[:2] == (200, "<p>report</p>")
 
@@ -163,7 +163,8 @@ def test_a_websocket_passes_with_a_login_only(running: Installation) -> None:
         host, _, port = place.rpartition(":")
         given: dict[str, Any] = {"sock": socket.create_connection((host, int(port)), timeout=30), "ssl": context}
         given |= {"subprotocols": ["graphql-ws"], "additional_headers": headers, "proxy": None}
-        return connect(f"wss://{HOST}:{port}/graphql", **given)
+        opened: ClientConnection = connect(f"wss://{HOST}:{port}/graphql", **given)
+        return opened
 
     with open_socket(Authorization=basic(MANAGER)) as opened:
         opened.send(json.dumps({"type": "connection_init"}))
