@@ -247,6 +247,15 @@ def test_the_pages_ask_nobody_and_fit(tab: Tab, server: str, name: str, width: i
         assert "Plankton of the Northern Sea, cruise 0" in seen
 
 
+def test_the_browser_itself_refuses_what_comes_from_elsewhere(tab: Tab, server: str) -> None:
+    tab.open(f"{server}/index.html", 1280)
+    tab.problems.clear()
+    tab.value("document.body.insertAdjacentHTML('beforeend', '<img src=\"https://example.org/seen.png\">')")
+    tab.value("new Promise(done => setTimeout(done, 200))")
+    tab.ask("Page.captureScreenshot")
+    assert any("Content Security Policy" in problem for problem in tab.problems)
+
+
 @pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no-scripts"])
 def test_the_scale_is_switched_with_the_keyboard_alone(tab: Tab, server: str, scripts: bool) -> None:
     tab.open(f"{server}/index.html", 1280, scripts)
