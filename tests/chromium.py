@@ -78,7 +78,7 @@ class Tab:
 
     def value(self, expression: str) -> Any:
         """Value of a JavaScript expression in the page; the page's own scripts may be switched off."""
-        told = self.ask("Runtime.evaluate", expression=expression, returnByValue=True)
+        told = self.ask("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in told, told
         return told["result"].get("value")
 

@@ -16,7 +16,7 @@ from builders import GIVEN, collection, contribution, person, registry
 from progress_cases import IMAGES, TODAY
 from small import pictures, withdrawn
 
-from aqqua_dataset import schema
+from aqqua_dataset import privacy, schema
 from aqqua_dataset.cli import main
 from aqqua_dataset.compute import SerialExecutor
 from aqqua_dataset.demo.draw import write_files
@@ -284,6 +284,8 @@ def test_only_what_its_owner_agreed_to_is_named() -> None:
         ("Le Goff", "Samples_Le_Goff_2", True),
         ("Ålund", "Nets, ask anna@example.org", True),
         ("Ålund", "Nets of the Åland Sea", False),
+        ("Ålund", "Nets, tel. +49 431 555 0199", True),
+        ("Ålund", "Nets of form F-1", True),
     ],
 )
 def test_no_title_names_a_person(family: str, title: str, hidden: bool) -> None:
@@ -574,6 +576,7 @@ def test_nothing_personal_and_nothing_withdrawn_is_in_any_file(made: Collection)
         else:
             text = data.decode().casefold().replace("@media", "")
             assert [w for w in words if w.casefold() in text] == [], path
+            assert path.endswith(".svg") or [*privacy.found_in(data.decode())] == [], path
     assert UNTITLED in (Path(made.warehouse.url(build.FOLDER)) / "contributions.html").read_text()
 
 

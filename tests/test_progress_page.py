@@ -1,5 +1,6 @@
 """The progress site's pages and pictures: whole, without requests, readable, usable by keyboard, phone and desk."""
 
+import datetime as dt
 import functools
 import html
 import http.server
@@ -19,6 +20,8 @@ from PIL import Image
 from progress_cases import IMAGES, large
 
 from aqqua_dataset.progress import build, charts, drawing, earth
+from aqqua_dataset.progress.history import Day
+from aqqua_dataset.progress.instruments import group_of_label
 from aqqua_dataset.progress.numbers import Named
 from aqqua_dataset.release import shell
 from aqqua_dataset.warehouse import Warehouse
@@ -129,6 +132,24 @@ def test_every_level_of_the_growth_is_where_its_number_is() -> None:
     most = max(day.total for day in progress.history)
     assert (bottom - top_of_all) / (bottom - two_billion) == pytest.approx(most / 2e9, rel=1e-6)
     assert "2 billion" in [s.text for s in drawn.shapes if isinstance(s, drawing.Words)]
+
+
+def test_years_of_days_are_thinned_and_the_last_day_stays() -> None:
+    group = group_of_label("IFCB")
+    start = dt.date(2026, 1, 1)
+    days = [Day(start - dt.timedelta(days=30), {group: 5}, earlier=True)]
+    days += [Day(start + dt.timedelta(days=n), {group: 1_000 + n}) for n in range(1_000)]
+    drawn = charts.growth(days)
+    [layer] = [s for s in drawn.shapes if isinstance(s, drawing.Area) and len(s.rings[0]) > 4]
+    upper = layer.rings[0][: len(layer.rings[0]) // 2]
+    assert 100 <= len(upper) <= 121
+    [axis] = [s for s in drawn.shapes if isinstance(s, drawing.Line) and s.kind == "axis"]
+    left, right = (x for x, _ in axis.lines[0])
+    assert (upper[0][0], upper[-1][0]) == (left, right)
+    # From day 30 on the software counted; the line is where that lies in the 1,029 days between first and last.
+    [begun] = [s for s in drawn.shapes if isinstance(s, drawing.Line) and s.kind == "begun"]
+    assert abs((begun.lines[0][0][0] - left) / (right - left) - 30 / 1_029) < 1 / 100
+    assert "1,999 on 2028-09-26" in drawn.alt
 
 
 def test_pictures_and_vector_files_show_the_same_map(folder: Path) -> None:
@@ -245,6 +266,15 @@ def test_the_pages_ask_nobody_and_fit(tab: Tab, server: str, name: str, width: i
         assert small >= 9
     else:
         assert "Plankton of the Northern Sea, cruise 0" in seen
+
+
+def test_the_browser_itself_refuses_what_comes_from_elsewhere(tab: Tab, server: str) -> None:
+    tab.open(f"{server}/index.html", 1280)
+    tab.problems.clear()
+    tab.value("document.body.insertAdjacentHTML('beforeend', '<img src=\"https://example.org/seen.png\">')")
+    tab.value("new Promise(done => setTimeout(done, 200))")
+    tab.ask("Page.captureScreenshot")
+    assert any("Content Security Policy" in problem for problem in tab.problems)
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no-scripts"])

@@ -21,6 +21,8 @@ SCALES: tuple[Scale, ...] = ("linear", "log")
 WIDTH = 360
 _LABEL_WIDTH = 108  # of what stands behind a bar, up to billions
 _MOST_POINTS = 120
+# Edges of the growth, inside its texts.
+_LEFT, _TOP, _BOTTOM, _RIGHT = 56.0, 10.0, 166.0, WIDTH - 2.0
 
 
 def bars(instruments: Sequence[tuple[Group, Counts]], scale: Scale) -> Drawing:
@@ -65,44 +67,45 @@ def _shortened(text: str, most: int) -> str:
 
 def growth(history: Sequence[Day]) -> Drawing:
     """Images counted once over time, a layer for each class; a dashed line where this software began to count."""
-    left, top, bottom, right = 56.0, 10.0, 166.0, float(WIDTH - 2)
     days = _thinned(history)
     if len(days) == 1:  # one day has no width
         days = [*days, days[0]]
     step, most = _ticks(max((d.total for d in days), default=0))
-    first = days[0].day.toordinal() if days else 0
-    span = (days[-1].day.toordinal() - first if days else 0) or 1
-
-    def x(n: int) -> float:
-        along = (days[n].day.toordinal() - first) / span if days[0].day != days[-1].day else n / (len(days) - 1)
-        return left + (right - left) * along
+    levels = range(0, most + 1, step)
+    across = _places_in_time(days)
 
     def y(images: float) -> float:
-        return bottom - (bottom - top) * images / most
+        return _BOTTOM - (_BOTTOM - _TOP) * images / most
 
-    layers, sums = list[Shape](), [0] * len(days)
+    shapes: list[Shape] = [Line("grid", tuple(((_LEFT, y(v)), (_RIGHT, y(v))) for v in levels[1:]))]
+    sums = [0] * len(days)
     for kind in classes():
-        below = list(sums)
-        for n, day in enumerate(days):
-            sums[n] += day.kinds.get(kind, 0)
+        below, sums = sums, [s + d.kinds.get(kind, 0) for s, d in zip(sums, days, strict=True)]
         if sums != below:
-            upper = [(x(n), y(value)) for n, value in enumerate(sums)]
-            lower = [(x(n), y(value)) for n, value in enumerate(below)]
-            layers.append(Area(kind, ((*upper, *lower[::-1]),)))
-    levels = range(0, most + 1, step)
-    grid = Line("grid", tuple(((left, y(v)), (right, y(v))) for v in levels[1:]))
-    shapes: list[Shape] = [grid, *layers]
-    shapes += [Words(left - 5, y(v) + 3.5, _short(v), 10, "end") for v in levels]
-    shapes.append(Line("axis", (((left, bottom), (right, bottom)),)))
+            upper = [(x, y(value)) for x, value in zip(across, sums, strict=True)]
+            lower = [(x, y(value)) for x, value in zip(across, below, strict=True)]
+            shapes.append(Area(kind, ((*upper, *lower[::-1]),)))
+    shapes += [Words(_LEFT - 5, y(v) + 3.5, _short(v), 10, "end") for v in levels]
+    shapes.append(Line("axis", (((_LEFT, _BOTTOM), (_RIGHT, _BOTTOM)),)))
     begun = next((n for n, d in enumerate(days) if not d.earlier), 0)
-    if 0 < begun < len(days):
-        shapes.append(Line("begun", (((x(begun), top), (x(begun), bottom)),), dashed=True))
-        shapes.append(Words(x(begun) - 3, top + 9, "counted by this software from here on", 10, "end", "faint"))
+    if begun:
+        x, is_late = across[begun], across[begun] > WIDTH / 2
+        shapes.append(Line("begun", (((x, _TOP), (x, _BOTTOM)),), dashed=True))
+        anchor, aside = ("end", -4) if is_late else ("start", 4)
+        shapes.append(Words(x + aside, _TOP + 9, "counted here since", 10, anchor, "faint"))
     if days:
-        shapes.append(Words(left, bottom + 13, days[0].day.isoformat(), 10, kind="faint"))
-        shapes.append(Words(right, bottom + 13, days[-1].day.isoformat(), 10, "end", "faint"))
-    height = _legend(shapes, sorted({g.kind for d in days for g in d.images}, key=list(classes()).index), bottom + 22)
-    return Drawing(WIDTH, height, _growth_alt(days), tuple(shapes))
+        shapes.append(Words(_LEFT, _BOTTOM + 13, days[0].day.isoformat(), 10, kind="faint"))
+        shapes.append(Words(_RIGHT, _BOTTOM + 13, days[-1].day.isoformat(), 10, "end", "faint"))
+    kinds = [kind for kind in classes() if any(kind in d.kinds for d in days)]
+    return Drawing(WIDTH, _legend(shapes, kinds, _BOTTOM + 22), _growth_alt(days), tuple(shapes))
+
+
+def _places_in_time(days: Sequence[Day]) -> list[float]:
+    """Where each day is drawn; the same day twice fills the width."""
+    first, last = (days[n].day.toordinal() if days else 0 for n in (0, -1))
+    if first == last:
+        return [_LEFT, _RIGHT][: len(days)]
+    return [_LEFT + (_RIGHT - _LEFT) * (d.day.toordinal() - first) / (last - first) for d in days]
 
 
 def _growth_alt(days: Sequence[Day]) -> str:

@@ -18,6 +18,7 @@ from aqqua_dataset import schema
 from aqqua_dataset.progress.instruments import Group, group_of, group_of_label
 from aqqua_dataset.registry.models import Registry
 from aqqua_dataset.registry.publishing import EarlierTotal
+from aqqua_dataset.release.announce import latest_path
 from aqqua_dataset.release.history import release_of
 from aqqua_dataset.warehouse import Warehouse
 
@@ -90,7 +91,7 @@ def current_ledger(registry: Registry, warehouse: Warehouse, ledger: pa.Table) -
 
 def _published(warehouse: Warehouse) -> dict[str, int]:
     """Images by contribution in the latest announced public release; none before there is one."""
-    latest = warehouse.read_json("releases/public/latest.json")
+    latest = warehouse.read_json(latest_path("public"))
     if latest is None:
         return {}
     path = f"{release_of('public', latest['version'])}/ledger.parquet"

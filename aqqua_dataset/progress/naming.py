@@ -9,8 +9,8 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
+from aqqua_dataset import privacy
 from aqqua_dataset.findings import Finding
-from aqqua_dataset.privacy import EMAIL
 from aqqua_dataset.registry.licences import item_licence
 from aqqua_dataset.registry.models import Contribution, Institution, Registry
 from aqqua_dataset.release.escape import one_line
@@ -35,25 +35,27 @@ def may_be_named(registry: Registry, contribution: Contribution, day: dt.date) -
 
 
 class PublicTitles:
-    """Titles in which no person of the registry and no e-mail address is named."""
+    """Titles in which no person of the registry is named, and nothing by which somebody could be reached."""
 
     def __init__(self, registry: Registry) -> None:
         """Takes the family names of all people, and the longer parts of double names."""
         names = {_words(p.family) for p in registry.people.values()}
         parts = {f" {word} " for name in names for word in name.split() if len(word) >= _LEAST_LETTERS}
+        self._kinds = privacy.kinds({c.form_id for c in registry.contributions.values() if c.form_id})
         self._names = sorted(parts | {name for name in names if name.strip()})
 
     def of(self, contribution: Contribution) -> str:
         """The title, or ``UNTITLED`` where it seems to name a person."""
         title = one_line(contribution.title)
         words = _words(title)
-        return UNTITLED if EMAIL.search(title) or any(name in words for name in self._names) else title
+        personal = any(name in words for name in self._names) or any(privacy.found_in(title, self._kinds))
+        return UNTITLED if personal else title
 
 
 def title_findings(registry: Registry, named: Iterable[Contribution]) -> list[Finding]:
     """A finding for every contribution whose title isn't shown, so that somebody words it anew."""
     titles = PublicTitles(registry)
-    message = "the title names a person of the registry or an e-mail address and isn't on the public site; reword it"
+    message = "the title holds a family name of the registry or an address and isn't on the public site; reword it"
     return [
         Finding(
             "title_names_person", "warning", message, c.id, f"contributions/{c.id}.yaml", key="title", value=c.title
