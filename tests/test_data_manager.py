@@ -49,9 +49,15 @@ def _arrives_and_fails(page: Page, dagster: Dagster, pictures: Path) -> None:
     page.goto(f"{dagster.url}/runs")
     page.get_by_text(f"contribution: {LAKE}").first.wait_for()
     _picture(page, pictures, "dagster-runs")
-    page.goto(f"{dagster.url}/asset-groups")
+    page.goto(f"{dagster.url}/assets")
     page.get_by_text("harmonise", exact=True).last.wait_for()
     _picture(page, pictures, "dagster-assets")
+    _start(page, dagster, "tell_what_is_new")
+    dagster.wait_for("tell_what_is_new", 1)
+    page.goto(f"{dagster.url}/assets/nightly_digest?view=events")
+    page.get_by_text("[Show Markdown]").first.click()
+    expect(page.get_by_role("dialog")).to_contain_text(LAKE)
+    _picture(page, pictures, "dagster-digest")
     page.goto(f"{dagster.url}/assets/ledger?view=checks")
     trouble = page.get_by_role("row", name=re.compile(rf"error {LAKE} none of 24 images can be used"))
     expect(trouble.last).to_be_visible()
@@ -92,7 +98,7 @@ def _is_rehearsed(page: Page, dagster: Dagster, pictures: Path) -> None:
 def _start(page: Page, dagster: Dagster, job: str) -> None:
     page.goto(f"{dagster.url}/jobs")
     page.locator(f"a[href$='/jobs/{job}']").first.click()
-    page.get_by_role("button", name="Materialize all").click()
+    page.get_by_role("button", name="Materialize").first.click()
     page.get_by_text("Launched run").or_(page.get_by_text("View")).first.wait_for()
 
 
