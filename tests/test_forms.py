@@ -125,6 +125,7 @@ def test_every_kind_of_head_and_delimiter_says_the_same(folder: Path, sep: str, 
         "underscores": {code: code.replace("[", "_").replace("]", "") for code in HEADS},
     }[kind]
     answers = {"Terms": "CC BY 4.0"} if kind == "wording" else {}
+    answers["DataText"] = f"On a mooring\n{',;' * 60}\nfor a year"
     outcome = handed(folder, response(1, **answers), heads=heads, sep=sep)
     assert told(outcome) == []
     made = accepted(folder)["mooring-camera-2021"]
@@ -370,6 +371,12 @@ def test_an_edited_form_changes_what_it_said_and_nothing_else(folder: Path) -> N
     assert (made.attribution.text, made.expected_images) == ("The Kowalczyk group", 9)
     assert "expected_images: 9  # counted" in file.read_text(encoding="utf-8")
     assert [c.mailing_list for c in load_contacts(folder)[0] if c.person == "ines-kowalczyk"] == [False]
+    contacts = folder / "private/contacts.yaml"
+    handed(folder, response(1, Permit_SQ004="Y", MailList="Y", Credit="The Kowalczyk group"))
+    contacts.write_text(contacts.read_text("utf-8").replace("ines@ocean", "ines.k@ocean"), encoding="utf-8")
+    accept(folder, ["ines-kowalczyk"])  # what somebody wrote by hand meanwhile stays
+    (contact,) = (c for c in load_contacts(folder)[0] if c.person == "ines-kowalczyk")
+    assert (contact.email, contact.mailing_list) == ("ines.k@ocean.example.org", True)
     gone = handed(folder, response(1, DataTitle="Renamed"))
     assert [r for r in told(gone) if r[0] == "dataset_gone"] == [("dataset_gone", 2, "", "mooring-camera-2021")]
 
@@ -382,6 +389,17 @@ def test_one_project_in_two_forms_is_nobodys_guess(folder: Path) -> None:
     assert [r[0] for r in told(outcome)] == ["project_in_two_forms", "project_twice"]
     assert "kattegat-net-2019" in outcome.findings[0].message
     assert outcome.counts["contributions: new"] == 1
+
+
+def test_a_record_written_by_hand_comes_before_the_proposal_of_it(folder: Path) -> None:
+    handed(folder, response(1))
+    waiting = folder / "proposals/contributions/mooring-camera-2021.yaml"
+    mine = waiting.read_text("utf-8").replace("Mooring camera", "My camera")
+    (folder / "contributions/mooring-camera-2021.yaml").write_text(mine, encoding="utf-8")
+    assert [f.rule for f in accept(folder, [], everything=True).findings] == ["proposal_outdated"]
+    assert [(f.rule, f.key) for f in handed(folder, response(1)).findings] == [("edited_by_hand", "title")]
+    assert not waiting.exists()
+    assert "My camera" in (folder / "contributions/mooring-camera-2021.yaml").read_text("utf-8")
 
 
 def test_accepting_refuses_what_would_break_the_registry(folder: Path) -> None:
