@@ -303,6 +303,9 @@ def test_files_that_are_no_spreadsheet_are_refused(folder: Path, tmp_path: Path)
     bomb = changed(part, b"<worksheet>" + b" " * 200_000_000)
     assert len(bomb) < 300_000
     assert "unpacks to 190 MB" in refused(bomb).message
+    locked = bytearray(template())
+    locked[locked.index(b"PK\x01\x02") + 8] |= 1  # the flag of encryption in the list of parts
+    assert "password" in refused(bytes(locked)).message
     laughs = b'<!DOCTYPE x [<!ENTITY a "ha">]><worksheet>&a;</worksheet>'
     assert "document type" in refused(changed(part, laughs)).message
     for data in (
