@@ -4,24 +4,31 @@ import csv
 import datetime as dt
 import io
 import shutil
+import tempfile
 import zipfile
 from pathlib import Path
 
+import builders
 import pytest
 from handed_in import HEADS, book, export, files, filled, response
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from test_registry import load
 
 from aqqua_dataset import cli
 from aqqua_dataset.ecotaxa.share import COLUMNS
 from aqqua_dataset.findings import Finding
 from aqqua_dataset.intake.accept import accept
+from aqqua_dataset.intake.datasets import dataset_of
 from aqqua_dataset.intake.ecotaxa_list import import_list
 from aqqua_dataset.intake.forms import import_forms
 from aqqua_dataset.intake.proposals import Outcome
 from aqqua_dataset.intake.sheets import read_sheets
+from aqqua_dataset.intake.survey import read_survey
 from aqqua_dataset.intake.template import columns, template
 from aqqua_dataset.registry.load import load_contacts
 from aqqua_dataset.registry.models import Contribution
+from aqqua_dataset.registry.survey_columns import Meanings, SurveyColumn
 
 MANDATORY = ["model-development", "public-release", "model-release"]
 SHEET = "00002_01_ours.xlsx"
@@ -315,6 +322,36 @@ def test_files_that_are_no_spreadsheet_are_refused(folder: Path, tmp_path: Path)
         changed(part, b"<worksheet><row"),
     ):
         assert refused(data).rule in ("spreadsheet_unreadable", "sheet_not_read")
+
+
+CELLS = st.one_of(
+    st.none(), st.booleans(), st.integers(-(10**12), 10**12), st.floats(-1e9, 1e9), st.dates(dt.date(1900, 3, 1)),
+    st.text(st.characters(codec="utf-8", exclude_categories=("Cc",)), max_size=20),
+    st.sampled_from(["=1/0", "#REF!", "1,5", "1.5.2020", "54°20'N", "'=x", "um", "UTC", "Zooscan", "a@b.org", "95"]),
+)  # fmt: skip
+
+
+@settings(max_examples=25)
+@given(st.lists(st.dictionaries(st.sampled_from([c.name for c in columns()]), CELLS), min_size=1, max_size=4))
+def test_whatever_stands_in_the_cells_every_row_is_taken_or_named(rows: list[dict[str, object]]) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        (table, _) = read_sheets(filled(Path(scratch) / "x.xlsx", *rows), "x.xlsx")
+    taken = {n for n, row in table.rows if dataset_of(table, n, row, builders.settings()) is not None}
+    named = {f.line for f in table.findings}
+    for number, row in enumerate(rows, start=13):
+        assert number in taken | named or not any(str(v).strip() for v in row.values() if v is not None)
+
+
+@settings(max_examples=60)
+@given(st.binary(max_size=200), st.sampled_from([b"", b"id,submitdate,Terms\n", b'"id";"Terms"\r\n']))
+def test_whatever_bytes_an_export_has_they_are_read_or_refused(data: bytes, head: bytes) -> None:
+    meanings = Meanings((SurveyColumn(column="id", field="response_id"),), builders.settings())
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(head + data)
+        file.flush()
+        forms, table = read_survey(Path(file.name), meanings)
+    assert not forms
+    assert [f.rule for f in table.findings][-1] == "survey_column_missing"
 
 
 def test_uploads_that_are_missing_or_belong_to_nobody(folder: Path) -> None:
