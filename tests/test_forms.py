@@ -4,24 +4,31 @@ import csv
 import datetime as dt
 import io
 import shutil
+import tempfile
 import zipfile
 from pathlib import Path
 
+import builders
 import pytest
 from handed_in import HEADS, book, export, files, filled, response
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from test_registry import load
 
 from aqqua_dataset import cli
 from aqqua_dataset.ecotaxa.share import COLUMNS
 from aqqua_dataset.findings import Finding
 from aqqua_dataset.intake.accept import accept
+from aqqua_dataset.intake.datasets import dataset_of
 from aqqua_dataset.intake.ecotaxa_list import import_list
 from aqqua_dataset.intake.forms import import_forms
 from aqqua_dataset.intake.proposals import Outcome
 from aqqua_dataset.intake.sheets import read_sheets
+from aqqua_dataset.intake.survey import read_survey
 from aqqua_dataset.intake.template import columns, template
 from aqqua_dataset.registry.load import load_contacts
 from aqqua_dataset.registry.models import Contribution
+from aqqua_dataset.registry.survey_columns import Meanings, SurveyColumn
 
 MANDATORY = ["model-development", "public-release", "model-release"]
 SHEET = "00002_01_ours.xlsx"
@@ -125,6 +132,7 @@ def test_every_kind_of_head_and_delimiter_says_the_same(folder: Path, sep: str, 
         "underscores": {code: code.replace("[", "_").replace("]", "") for code in HEADS},
     }[kind]
     answers = {"Terms": "CC BY 4.0"} if kind == "wording" else {}
+    answers["DataText"] = f"On a mooring\n{',;' * 60}\nfor a year"
     outcome = handed(folder, response(1, **answers), heads=heads, sep=sep)
     assert told(outcome) == []
     made = accepted(folder)["mooring-camera-2021"]
@@ -302,6 +310,9 @@ def test_files_that_are_no_spreadsheet_are_refused(folder: Path, tmp_path: Path)
     bomb = changed(part, b"<worksheet>" + b" " * 200_000_000)
     assert len(bomb) < 300_000
     assert "unpacks to 190 MB" in refused(bomb).message
+    locked = bytearray(template())
+    locked[locked.index(b"PK\x01\x02") + 8] |= 1  # the flag of encryption in the list of parts
+    assert "password" in refused(bytes(locked)).message
     laughs = b'<!DOCTYPE x [<!ENTITY a "ha">]><worksheet>&a;</worksheet>'
     assert "document type" in refused(changed(part, laughs)).message
     for data in (
@@ -311,6 +322,36 @@ def test_files_that_are_no_spreadsheet_are_refused(folder: Path, tmp_path: Path)
         changed(part, b"<worksheet><row"),
     ):
         assert refused(data).rule in ("spreadsheet_unreadable", "sheet_not_read")
+
+
+CELLS = st.one_of(
+    st.none(), st.booleans(), st.integers(-(10**12), 10**12), st.floats(-1e9, 1e9), st.dates(dt.date(1900, 3, 1)),
+    st.text(st.characters(codec="utf-8", min_codepoint=32), max_size=20),
+    st.sampled_from(["=1/0", "#REF!", "1,5", "1.5.2020", "54°20'N", "'=x", "um", "UTC", "Zooscan", "a@b.org", "95"]),
+)  # fmt: skip
+
+
+@settings(max_examples=25)
+@given(st.lists(st.dictionaries(st.sampled_from([c.name for c in columns()]), CELLS), min_size=1, max_size=4))
+def test_whatever_stands_in_the_cells_every_row_is_taken_or_named(rows: list[dict[str, object]]) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        (table, _) = read_sheets(filled(Path(scratch) / "x.xlsx", *rows), "x.xlsx")
+    taken = {n for n, row in table.rows if dataset_of(table, n, row, builders.settings()) is not None}
+    named = {f.line for f in table.findings}
+    for number, row in enumerate(rows, start=13):
+        assert number in taken | named or not any(str(v).strip() for v in row.values() if v is not None)
+
+
+@settings(max_examples=60)
+@given(st.binary(max_size=200), st.sampled_from([b"", b"id,submitdate,Terms\n", b'"id";"Terms"\r\n']))
+def test_whatever_bytes_an_export_has_they_are_read_or_refused(data: bytes, head: bytes) -> None:
+    meanings = Meanings((SurveyColumn(column="id", field="response_id"),), builders.settings())
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(head + data)
+        file.flush()
+        forms, table = read_survey(Path(file.name), meanings)
+    assert not forms
+    assert [f.rule for f in table.findings][-1] == "survey_column_missing"
 
 
 def test_uploads_that_are_missing_or_belong_to_nobody(folder: Path) -> None:
@@ -370,6 +411,12 @@ def test_an_edited_form_changes_what_it_said_and_nothing_else(folder: Path) -> N
     assert (made.attribution.text, made.expected_images) == ("The Kowalczyk group", 9)
     assert "expected_images: 9  # counted" in file.read_text(encoding="utf-8")
     assert [c.mailing_list for c in load_contacts(folder)[0] if c.person == "ines-kowalczyk"] == [False]
+    contacts = folder / "private/contacts.yaml"
+    handed(folder, response(1, Permit_SQ004="Y", MailList="Y", Credit="The Kowalczyk group"))
+    contacts.write_text(contacts.read_text("utf-8").replace("ines@ocean", "ines.k@ocean"), encoding="utf-8")
+    accept(folder, ["ines-kowalczyk"])  # what somebody wrote by hand meanwhile stays
+    (contact,) = (c for c in load_contacts(folder)[0] if c.person == "ines-kowalczyk")
+    assert (contact.email, contact.mailing_list) == ("ines.k@ocean.example.org", True)
     gone = handed(folder, response(1, DataTitle="Renamed"))
     assert [r for r in told(gone) if r[0] == "dataset_gone"] == [("dataset_gone", 2, "", "mooring-camera-2021")]
 
@@ -382,6 +429,17 @@ def test_one_project_in_two_forms_is_nobodys_guess(folder: Path) -> None:
     assert [r[0] for r in told(outcome)] == ["project_in_two_forms", "project_twice"]
     assert "kattegat-net-2019" in outcome.findings[0].message
     assert outcome.counts["contributions: new"] == 1
+
+
+def test_a_record_written_by_hand_comes_before_the_proposal_of_it(folder: Path) -> None:
+    handed(folder, response(1))
+    waiting = folder / "proposals/contributions/mooring-camera-2021.yaml"
+    mine = waiting.read_text("utf-8").replace("Mooring camera", "My camera")
+    (folder / "contributions/mooring-camera-2021.yaml").write_text(mine, encoding="utf-8")
+    assert [f.rule for f in accept(folder, [], everything=True).findings] == ["proposal_outdated"]
+    assert [(f.rule, f.key) for f in handed(folder, response(1)).findings] == [("edited_by_hand", "title")]
+    assert not waiting.exists()
+    assert "My camera" in (folder / "contributions/mooring-camera-2021.yaml").read_text("utf-8")
 
 
 def test_accepting_refuses_what_would_break_the_registry(folder: Path) -> None:

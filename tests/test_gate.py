@@ -116,6 +116,7 @@ FAILING: list[tuple[str, Change]] = [
     ("G10", of_release(attribution={"one": {**green()[1].attribution["one"], "changes_made": ""}})),
     ("G11", of_release(people=())),
     ("G11", of_release(people=(("owner-one", "members", ("one",)), ("owner-two", "members", ())))),
+    ("G11", of_registry(people={**green()[0].people, "owner-one": builders.person("owner-one", consent="not_asked")})),
     ("G12", of_registry(people={**green()[0].people, "x-y": BAD_ORCID})),
     ("G13", of_release(personal=(("README.md", "someone@example.org"),))),
     ("G14", of_release(total=7, documents={})),

@@ -96,7 +96,8 @@ def _named(values: Any) -> set[str]:
     """Files of the people and institutions that a record names."""
     if not isinstance(values, dict):
         return set()
-    people = [*(values.get("owners") or ()), *(c.get("person") for c in values.get("contributors") or ())]
+    parts = [c for c in values.get("contributors") or () if isinstance(c, dict)]
+    people = [*(values.get("owners") or ()), *(c.get("person") for c in parts)]
     people += [values[key]["signer"] for key in ("form",) if isinstance(values.get(key), dict)]
     places = [*(values.get("institutions") or ()), *(values.get("affiliations") or ())]
     return {f"people/{p}.yaml" for p in people} | {f"institutions/{i}.yaml" for i in places}

@@ -66,20 +66,20 @@ def save_said(folder: Path, said: Iterable[Said]) -> None:
 
 
 def entries(folder: Path, file: str = CONTACTS) -> dict[str, dict[str, Any]]:
-    """The entries of a file of contacts by person; without those that aren't entries, which the check reports."""
+    """The entries of a file of contacts by person, of those that wait only what is new; what is none is left out."""
     if not (folder / file).exists():
         return {}
     try:
         found = read_yaml((folder / file).read_text(encoding="utf-8"))
     except (yaml.YAMLError, ValueError):
         return {}
-    return {str(e["person"]): e for e in found or () if isinstance(e, dict) and "person" in e and "email" in e}
+    return {str(e["person"]): e for e in found or () if isinstance(e, dict) and "person" in e}
 
 
 def addresses(folder: Path) -> dict[str, str]:
     """Address by person: those of the registry, and those that wait."""
-    both = {**entries(folder, PROPOSED), **entries(folder)}
-    return {person: str(entry["email"]) for person, entry in both.items()}
+    both = [*entries(folder, PROPOSED).items(), *entries(folder).items()]
+    return {person: str(entry["email"]) for person, entry in both if "email" in entry}
 
 
 def propose_contacts(folder: Path, source: str, drafts: Iterable[ContactDraft], outcome: Outcome) -> None:
@@ -93,10 +93,10 @@ def propose_contacts(folder: Path, source: str, drafts: Iterable[ContactDraft], 
         if same is not None and same.mailing_list is None and new.mailing_list is None:
             outcome.counts["contacts: unchanged"] += 1
         else:
-            entry = waiting.get(draft.person) or stands.get(draft.person)
+            entry = {**stands.get(draft.person, {}), **waiting.get(draft.person, {})}
             wanted = _wanted(draft, entry, before, same, outcome)
             if wanted is not None:
-                waiting[draft.person] = wanted
+                waiting[draft.person] = {**waiting.get(draft.person, {"person": draft.person}), **wanted}
             outcome.counts[f"contacts: {'unchanged' if wanted is None else 'changed' if entry else 'new'}"] += 1
         said[(source, draft.person, new.email_sha256)] = new
     save_said(folder, said.values())
@@ -104,15 +104,15 @@ def propose_contacts(folder: Path, source: str, drafts: Iterable[ContactDraft], 
 
 
 def _wanted(
-    draft: ContactDraft, entry: dict[str, Any] | None, before: list[Said], same: Said | None, outcome: Outcome
+    draft: ContactDraft, entry: dict[str, Any], before: list[Said], same: Said | None, outcome: Outcome
 ) -> dict[str, Any] | None:  # fmt: skip
-    """The entry to propose, or None where nothing is to change."""
+    """What to change of an entry, or None where nothing is."""
     consent = {} if draft.mailing_list is None else {"mailing_list": draft.mailing_list}
-    if entry is None:
+    if "email" not in entry:
         if same is not None and same.mailing_list == draft.mailing_list:
             return None  # thrown away or erased
-        return {"person": draft.person, "email": draft.email, **consent}
-    made = dict(entry)
+        return {"email": draft.email, **consent}
+    made: dict[str, Any] = {}
     if address_hash(str(entry["email"])) != address_hash(draft.email) and same is None:
         if address_hash(str(entry["email"])) in {s.email_sha256 for s in before if s.source in SOURCES}:
             made["email"] = draft.email
@@ -126,7 +126,7 @@ def _wanted(
         else:
             message = f"mailing list: the form says {'yes' if draft.mailing_list else 'no'}; the registry's is kept"
             _say(outcome, draft.person, "mailing_list", message)
-    return made if made != entry else None
+    return made or None
 
 
 def _say(outcome: Outcome, person: str, key: str, message: str) -> None:
@@ -148,8 +148,10 @@ def write_proposed(folder: Path, waiting: Mapping[str, Mapping[str, Any]]) -> No
 def accept_contacts(folder: Path, people: Iterable[str]) -> int:
     """Takes the waiting contacts of these people over; returns how many."""
     waiting = entries(folder, PROPOSED)
-    taken = {person: waiting.pop(person) for person in people if person in waiting}
-    if taken:
+    stands = entries(folder)
+    whole = {person: {**stands.get(person, {}), **waiting.pop(person)} for person in people if person in waiting}
+    taken = {person: entry for person, entry in whole.items() if "email" in entry}  # the address was taken away since
+    if whole:
         text = (folder / CONTACTS).read_text(encoding="utf-8") if (folder / CONTACTS).exists() else _HEAD
         text = _without(text, set(taken))
         text += "" if text.endswith("\n") or not text else "\n"

@@ -215,6 +215,8 @@ class Proposing:
         """Forgets a proposed change of a file that an editor changed meanwhile, so that it is proposed over that."""
         change, waiting, stands = self.changes.get(file), self.folder / PROPOSALS / file, self.folder / file
         if change is None:
+            if waiting.exists() and stands.exists():  # somebody wrote the record by hand meanwhile: that one holds
+                waiting.unlink()
             return
         if waiting.exists() and stands.exists() and sha256(stands.read_text(encoding="utf-8")) == change["sha256"]:
             return

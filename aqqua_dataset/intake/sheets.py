@@ -51,6 +51,8 @@ def _dangerous(path: Path) -> str | None:
         size = sum(part.file_size for part in parts)  # zipfile reads no more of a part than it declares
         if size > LARGEST or len(parts) > 1_000:
             return f"it unpacks to {size >> 20:,} MB in {len(parts):,} parts, expected at most {LARGEST >> 20} MB"
+        if any(part.flag_bits & 1 for part in parts):
+            return "it is protected by a password"
         for part in parts:
             if part.filename.endswith((".xml", ".rels")) and b"<!DOCTYPE" in archive.read(part):
                 return f"its part {part.filename} declares a document type, which no spreadsheet program writes"
@@ -96,12 +98,8 @@ def _sheet(path: Path, sheet: Any, made: HandedIn) -> None:
         return
     above = header_row([[t.casefold() for t in row] for row in texts], wanted)
     if above + 1 != HEAD_ROW:
-        made.say(
-            "rows_moved",
-            f"the columns' names are expected in row {HEAD_ROW}; read all the same",
-            above + 1,
-            severity="note",
-        )
+        message = f"the columns' names are expected in row {HEAD_ROW}; read all the same"
+        made.say("rows_moved", message, above + 1, severity="note")
     made.set_heads(texts[above], above + 1)
     _with_known_heads(made)
     _merged(path, sheet, made, above + 1)

@@ -88,14 +88,19 @@ def read_text_table(path: Path, wanted: Collection[str], name: str = "") -> Hand
     text = _decoded(path.read_bytes(), made)
     lines = text.splitlines()[:_HEADER_LINES]
     tables = {d: [_cells(line, d) for line in lines] for d in (",", ";", "\t", "|")}
-    delimiter = max(tables, key=lambda d: (_known(tables[d], wanted), max((len(r) for r in tables[d]), default=0)))
-    above = header_row(tables[delimiter], wanted)
+    delimiter = max(tables, key=lambda d: (_known(tables[d], wanted), _width(tables[d])))
+    above = header_row(tables[delimiter], wanted) if _known(tables[delimiter], wanted) else 0
     for number, cells in _rows(text, delimiter, made):
         if made.heads:
             made.take(number, cells)
         elif number > above and any(c.strip() for c in cells):
             made.set_heads(cells, number)
     return made
+
+
+def _width(rows: list[list[str]]) -> int:
+    """Cells in the first row that has any: answers below may hold more commas than the table has columns."""
+    return next((len(row) for row in rows if any(row)), 0)
 
 
 def _known(rows: list[list[str]], wanted: Collection[str]) -> int:

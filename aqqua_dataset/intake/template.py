@@ -176,7 +176,9 @@ def _validation(column: TemplateColumn, choices: str | None) -> DataValidation |
     elif column.kind == "integer":
         rule = DataValidation(type="whole", operator="greaterThanOrEqual", formula1="0", allow_blank=True)
     elif column.kind == "number":
-        rule = DataValidation(type="decimal", operator="between", formula1="-1E+9", formula2="1E+9", allow_blank=True)
+        rule = DataValidation(
+            type="decimal", operator="between", formula1="-1000000000", formula2="1000000000", allow_blank=True
+        )
     else:
         return None
     rule.showErrorMessage = choices is None or column.kind == "choice"
