@@ -115,16 +115,26 @@ def make(config: Config, out: str, private: str | None, now: dt.datetime, keep: 
 
 
 def _places(config: Config, out: str, private: str | None) -> list[str]:
-    if private is None:
-        if not (config.registry / PRIVATE).is_dir():
-            return [out]
+    """Where sets go, once it is clear that none lies inside another place; raises BackupRefused."""
+    if private is None and (config.registry / PRIVATE).is_dir():
         message = "the registry has a private part: say with --private where its backup goes, apart from the rest"
         raise BackupRefused([Finding("backup_private_place", "error", message, file=str(config.registry / PRIVATE))])
-    one, other = out.rstrip("/") + "/", private.rstrip("/") + "/"
-    if one.startswith(other) or other.startswith(one):
+    if private is not None and (_holds(out, private) or _holds(private, out)):
         message = "the private part may not lie inside the other backup, or the other way round"
         raise BackupRefused([Finding("backup_private_place", "error", message, value=private)])
-    return [out, private]
+    places = [out] if private is None else [out, private]
+    for source in (str(config.registry), config.deliveries, config.warehouse):
+        for place in places:
+            if _holds(source, place):
+                message = f"a backup may not lie inside what it backs up ({source}): each would hold those before it"
+                raise BackupRefused([Finding("backup_place", "error", message, value=place)])
+    return places
+
+
+def _holds(outer: str, inner: str) -> bool:
+    """Whether a folder or URL is another, or lies inside it."""
+    one, other = ((p if "://" in p else str(Path(p).resolve())).rstrip("/") + "/" for p in (outer, inner))
+    return other.startswith(one)
 
 
 def _pack(target: Warehouse, name: str, folder: Path, without: Sequence[str], known: Known) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-_OPTIONS = (
+OPTIONS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update", "--hide-scrollbars", "--virtual-time-budget=5000",
+    "--disable-background-networking", "--disable-component-update", "--hide-scrollbars",
 )  # fmt: skip
 #: The page stands in a frame of the wanted width, because a browser's own window has a least one.
 _FRAME = """<!doctype html><title>frame</title><iframe id="f" style="border:0;width:{width}px;height:800px"
@@ -32,7 +32,10 @@ def widths(page: str, width: int, folder: Path) -> tuple[int, int, str]:
     file = folder / "frame.html"
     file.write_text(_FRAME.format(width=width, page=html.escape(page)), encoding="utf-8")
     done = subprocess.run(
-        [browser, *_OPTIONS, f"--user-data-dir={folder / 'profile'}", "--dump-dom", file.as_uri()],
+        [
+            browser, *OPTIONS, "--virtual-time-budget=5000", f"--user-data-dir={folder / 'profile'}", "--dump-dom",
+            file.as_uri(),
+        ],
         capture_output=True, text=True, check=True, timeout=120,
     )  # fmt: skip
     title = done.stdout.split("<title>")[1].split("</title>")[0]

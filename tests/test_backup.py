@@ -177,6 +177,13 @@ def test_a_private_part_needs_a_place_apart(config: Config, tmp_path: Path, priv
     assert not (tmp_path / "backups").exists()
 
 
+@pytest.mark.parametrize("inside", ["warehouse/backups", "registry", "deliveries/x"])
+def test_a_backup_may_not_lie_inside_what_it_backs_up(config: Config, tmp_path: Path, inside: str) -> None:
+    with pytest.raises(BackupRefused) as refused:
+        backup.make(config, str(tmp_path / inside), str(tmp_path / "private"), NOW, KEEP)
+    assert rules(refused) == {"backup_place"}
+
+
 def test_a_damaged_set_is_refused_and_nothing_is_written(config: Config, tmp_path: Path) -> None:
     make(config, tmp_path)
     folder = tmp_path / f"backups/{STAMP}"
