@@ -1,7 +1,10 @@
 """The Dagster side: definitions load, the graph is as agreed, a bad contribution never stops the others."""
 
+import itertools
 import shutil
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import dagster as dg
@@ -9,6 +12,7 @@ import pytest
 
 from aqqua_dataset.definitions import build_definitions
 from aqqua_dataset.demo import write_deliveries
+from aqqua_dataset.nightly.state import delivery_state
 from aqqua_dataset.orchestration import automation
 from aqqua_dataset.orchestration.automation import contributions_sensor, nightly_contributions
 from aqqua_dataset.orchestration.night import validate_changed_contributions
@@ -166,20 +170,33 @@ def test_many_changes_at_once_become_one_run(home: Path, monkeypatch: pytest.Mon
         assert not tick(home, instance, first.cursor).run_requests
 
 
-def test_a_tick_lists_as_many_deliveries_as_its_time_allows_in_turn(home: Path) -> None:
+def test_a_tick_lists_as_many_deliveries_as_its_time_allows_in_turn(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     opened, _ = resource(home).open()
+    clock = itertools.count(step=11)  # seconds: two deliveries fit into twenty
+    monkeypatch.setattr("aqqua_dataset.orchestration.automation.time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(automation, "delivery_state", lambda of, one, _: delivery_state(of, one))
     cursor: dict[str, Any] = {}
     listed: list[list[str]] = []
-    for _ in range(ALL):
-        now, following = automation.look(opened, cursor, budget_s=0)
+    for _ in range(ALL // 2):
+        now, following = automation.look(opened, cursor, budget_s=20)
         before = cursor.get("seen", {})
         listed.append([k for k, (_, d) in now.items() if d and not before.get(k, ["", ""])[1]])
         cursor = {"seen": now, "next": following}
-    assert [len(keys) for keys in listed] == [1] * ALL  # each tick another one
+    assert [len(keys) for keys in listed] == [2] * (ALL // 2)  # each tick others
     assert sorted(key for keys in listed for key in keys) == sorted(opened.registry.contributions)
     (home / "deliveries/gotland-mooring-2024/table.csv").write_text("id,file,time,lat,lon,depth\n")
-    later, _ = automation.look(opened, cursor)
+    later, _ = automation.look(opened, cursor, budget_s=200)
     assert [k for k in later if later[k] != cursor["seen"][k]] == ["gotland-mooring-2024"]
+
+
+def test_a_delivery_that_takes_too_long_to_list_is_left_to_the_night(home: Path) -> None:
+    opened, _ = resource(home).open()
+    net = opened.registry.contributions["kattegat-flowcam-2020"]
+    assert delivery_state(opened, net, time.monotonic() + 60) == delivery_state(opened, net)
+    with pytest.raises(TimeoutError):
+        delivery_state(opened, net, time.monotonic() - 1)
 
 
 def test_the_whole_graph_from_deliveries_to_a_rehearsal(home: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from builders import collection, contribution
 from mail_server import Mails, certificate, mail_server
 from seeded import with_owners
+from stores import KEYS, LENIENT, s3
 
 from aqqua_dataset.ecotaxa.message import DOWNLOADS
 from aqqua_dataset.findings import Finding
@@ -23,6 +24,7 @@ from aqqua_dataset.nightly.night import tell
 from aqqua_dataset.nightly.state import Seen, read_seen, write_seen
 from aqqua_dataset.pipeline import Collection
 from aqqua_dataset.registry.models import Event, MailServer
+from aqqua_dataset.warehouse import Warehouse
 
 NOW = dt.datetime(2026, 11, 21, 5, tzinfo=dt.UTC)
 SERVER = MailServer(host_env="TEST_SMTP_HOST", port_env="TEST_SMTP_PORT", security="none")
@@ -293,6 +295,24 @@ def test_tls_and_a_password_that_is_sent_over_nothing_else(tmp_path: Path, monke
     in_the_clear = server.model_copy(update={"security": "none"})
     later = post(made(tmp_path / "third", in_the_clear), NOW).later
     assert "isn't sent without encryption" in later["owner-000"]
+
+
+def test_a_warehouse_in_an_object_store_does_as_well(
+    mails: Mails, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "bucket").mkdir()
+    with s3(tmp_path) as endpoint:
+        options = {"endpoint_url": endpoint, "config_kwargs": LENIENT}
+        of = replace(made(tmp_path / "home"), warehouse=Warehouse("s3://bucket/out", options))
+        write_seen(of.warehouse, {"three": seen(WRONG)})
+        first = tell(of, [], NOW)
+        assert list(first.digest.posting.sent) == ["owner-002"]
+        assert of.warehouse.exists(first.path)
+        again = tell(of, [], NOW + dt.timedelta(days=1))
+        assert (again.path, again.digest.posting.sent) == ("", {})
+    assert to(mails) == ["owner-002@example.org", "dataset@example.org"]
 
 
 def test_a_variable_that_is_not_set_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -259,6 +259,15 @@ def test_a_contributors_broken_table_is_read_once(three: Collection, tmp_path: P
     assert read_seen(three.warehouse)["haul-0001"].kind in ("errors", "refused")
 
 
+def test_a_changed_setting_looks_at_all_and_nobody_is_told(three: Collection) -> None:
+    night(three, day(0))
+    settings = three.registry.settings.model_copy(update={"time_zone": "UTC"})
+    other = replace(three, registry=three.registry.model_copy(update={"settings": settings}))
+    walked = night(other, day(1))
+    assert (len(walked.validation.done), walked.reports) == (3, [])
+    assert (walked.told.digest.validated, walked.told.path, walked.told.digest.posting.sent) == ([], "", {})
+
+
 def test_only_one_night_at_a_time(three: Collection) -> None:
     with alone(three.warehouse, "validating"), pytest.raises(Busy):
         validate(three, 0)

@@ -105,7 +105,7 @@ def snapshot(collection: Collection, made: Digest, now: dt.datetime) -> dict[str
     return {
         "at": f"{now:%Y-%m-%dT%H:%M:%SZ}",
         "whole": whole_state(collection),
-        "seen": {k: [s.delivery, s.state, s.outcome(), s.kind] for k, s in seen.items()},
+        "seen": {k: [s.delivery, s.worked, s.outcome(), s.kind] for k, s in seen.items()},
         "tries": {name: _tried(one) for name, one in tries.items() if one.whose != "theirs"},
         "numbers": {name: n for name, (n, _) in made.numbers.items()},
         "waiting": made.waiting,
@@ -118,12 +118,12 @@ def _tried(one: Try) -> str:
 
 
 def _compare(made: Digest, key: str, one: Seen, before: list[str] | None) -> None:
-    delivery, state, outcome, kind = before or ("", "", "", "waiting")
+    delivery, worked, outcome, kind = before or ("", "", "", "waiting")
     if one.delivery not in (delivery, NOTHING, MISSING):
         made.arrived.append(key)
     was_bad, is_bad = kind in ("errors", "refused"), one.kind in ("errors", "refused")
     worst = next((f for f in one.findings if f.severity == "error"), None)
-    if state != one.state or outcome != one.outcome():
+    if worked != one.worked or outcome != one.outcome():
         numbers = ", ".join(f"{one.numbers[n]:,} {text}" for n, text in _SHOWN.items() if one.numbers.get(n))
         if one.kind != "waiting" or before is not None:
             made.validated.append(Line(key, f"{one.kind}{': ' if numbers else ''}{numbers}"))

@@ -118,6 +118,7 @@ class Seen:
         findings: errors and warnings, the first of them.
         reported: hash of what its report was written from.
         questions: open questions of its report.
+        worked: when a stage last had something to do for it, or its outcome changed.
     """
 
     state: str
@@ -128,6 +129,7 @@ class Seen:
     findings: tuple[Finding, ...] = ()
     reported: str = ""
     questions: tuple[str, ...] = ()
+    worked: str = ""
 
     def outcome(self) -> str:
         """Hash of what became of it, whatever the state it was in."""

@@ -94,6 +94,7 @@ class _Night:
         self.seen = read_seen(self.collection.warehouse)
         self.tries = Tries(self.collection.warehouse)
         self.states: dict[str, tuple[str, str]] = {}  # state, and that of the delivery
+        self.worked: set[str] = set()
 
     def find_changes(self) -> None:
         """Compares every contribution with what it was."""
@@ -135,7 +136,7 @@ class _Night:
         try:
             for stage in stages:
                 report = stage()
-                self.tell(report)
+                self._tell(report)
                 if report.outcome == "refused":
                     self._done(key)
                     return False
@@ -152,7 +153,7 @@ class _Night:
         waiting = dict.fromkeys(ready)
         try:
             for report in pipeline.pack_each(self.collection, ready, self.executor, self.workers, self.progress):
-                self.tell(report)
+                self._tell(report)
                 del waiting[report.contribution]
                 yield report.contribution
         except space.NoSpace as full:
@@ -166,13 +167,23 @@ class _Night:
             if self._guarded(key, [partial(next, single)]):
                 yield key
 
+    def _tell(self, report: StageReport) -> None:
+        if report.outcome == "done":
+            self.worked.add(report.contribution)
+        self.tell(report)
+
     def _done(self, key: str) -> None:
         state, delivery = self.states[key]
         contribution = self.collection.registry.contributions[key]
         before = self.seen.get(key)
         now = outcome_of(self.collection, contribution, state, delivery)
-        kept = () if before is None else before.questions
-        self.seen[key] = replace(now, reported="" if before is None else before.reported, questions=kept)
+        if before is None or key in self.worked or before.outcome() != now.outcome():
+            now = replace(now, worked=f"{self.now:%Y-%m-%dT%H:%M:%SZ}")
+        else:
+            now = replace(now, worked=before.worked)
+        if before is not None:
+            now = replace(now, reported=before.reported, questions=before.questions)
+        self.seen[key] = now
         if delivery == MISSING:
             self._failed(key, state, _missing(now, key))
         else:

@@ -41,7 +41,8 @@ def validate_what_changed(context: dg.OpExecutionContext, collection: Collection
     opened, _ = collection.open()
 
     def tell(report: StageReport) -> None:
-        _show(context, ASSETS[report.stage], report)
+        if report.outcome != "unchanged":
+            _show(context, ASSETS[report.stage], report)
 
     with collection.executor() as (executor, workers):
         found = validate_changed(opened, executor, workers, dt.datetime.now(dt.UTC), tell, context.log.info)

@@ -25,13 +25,13 @@ def alone(warehouse: Warehouse, what: str) -> Iterator[None]:
     """Holds ``what`` for this run.
 
     The lock lies in the warehouse where that is a disk, so that it holds for every machine that shares the disk; beside
-    an object store it holds for the users of this machine.
+    an object store it holds for this user on this machine.
 
     Raises:
         Busy: another run holds it.
     """
     folder = Path(warehouse.url(_LOCKS)) if warehouse.is_local else Path(tempfile.gettempdir(), _name(warehouse.root))
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700 if not warehouse.is_local else 0o777)
     handle = os.open(folder / f"{what}.lock", os.O_RDWR | os.O_CREAT, 0o666)
     try:
         try:
@@ -45,4 +45,4 @@ def alone(warehouse: Warehouse, what: str) -> Iterator[None]:
 
 
 def _name(root: str) -> str:
-    return f"aqqua-locks-{hashlib.sha256(root.encode()).hexdigest()[:16]}"
+    return f"aqqua-locks-{os.getuid()}-{hashlib.sha256(root.encode()).hexdigest()[:16]}"
