@@ -26,6 +26,7 @@ def _positive(text: str) -> int:
 
 def _fetch(options: argparse.Namespace, config: Config) -> int:
     from aqqua_dataset import workflow
+    from aqqua_dataset.nightly.fetching import fetched_by_hand
     from aqqua_dataset.transfer.fetch import PARALLEL, fetch_contribution
 
     collection, findings = workflow.open_collection(config)
@@ -42,6 +43,7 @@ def _fetch(options: argparse.Namespace, config: Config) -> int:
         report = fetch_contribution(collection, contribution, print, parallel, every_seconds=_EVERY_S)
         if report.outcome == "not_to_fetch":
             continue
+        fetched_by_hand(collection, report)
         fetchable += 1
         numbers = ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in report.numbers.items() if n)
         version = f" (version {report.version})" if report.version else ""

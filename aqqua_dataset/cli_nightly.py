@@ -20,6 +20,9 @@ def add_commands(commands: Any, add: Add) -> None:
     night.add_argument("--fetch-hours", type=float, default=4.0, help="begin no fetch after that (4); 0: fetch nothing")
     night.add_argument("--most", type=int, help="messages to send at most (settings.yaml: messages.most_per_night)")
     night.add_argument("--dry-run", action="store_true", help="send nothing: show the digest and the messages")
+    night.add_argument(
+        "--again", nargs="+", default=[], metavar="ID", help="try these now, whatever was put off or given up"
+    )
     group = commands.add_parser("messages", help="messages to contributors").add_subparsers(required=True)
     send = add("send", _send, "send what waits, and the digest", group)
     send.add_argument("--most", type=int, help="messages to send at most (settings.yaml: messages.most_per_night)")
@@ -34,9 +37,12 @@ def add_commands(commands: Any, add: Add) -> None:
 def _nightly(options: argparse.Namespace, config: Config) -> int:
     from aqqua_dataset import workflow
     from aqqua_dataset.nightly.night import run_night
+    from aqqua_dataset.nightly.tries import forget
 
     collection, findings = workflow.open_collection(config)
     now = dt.datetime.now(dt.UTC)
+    for what in forget(collection.warehouse, options.again):
+        _say(f"{what}: tried again now")
     with open_executor(config.executor) as (executor, workers):
         done = run_night(
             collection, findings, executor, workers, now, options.fetch_hours, options.most, options.dry_run, _say

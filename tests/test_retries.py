@@ -3,6 +3,7 @@
 import datetime as dt
 import errno
 import functools
+import itertools
 import json
 import shutil
 import socket
@@ -27,9 +28,9 @@ from aqqua_dataset.ecotaxa.client import EcoTaxa
 from aqqua_dataset.ecotaxa.message import downloads
 from aqqua_dataset.findings import Finding
 from aqqua_dataset.nightly import fetching
-from aqqua_dataset.nightly.fetching import fetch_due
+from aqqua_dataset.nightly.fetching import fetch_due, fetched_by_hand
 from aqqua_dataset.nightly.state import read_seen
-from aqqua_dataset.nightly.tries import OUTSIDE, as_finding, read_tries, whose
+from aqqua_dataset.nightly.tries import OUTSIDE, as_finding, forget, read_tries, whose
 from aqqua_dataset.nightly.validate import Validation, validate_changed
 from aqqua_dataset.pipeline import Collection, StageReport
 from aqqua_dataset.registry.models import DashboardBins, FetchFrom, Source
@@ -87,6 +88,30 @@ def test_what_was_given_up_is_tried_again_once_the_registry_says_something_else(
         mended = fetched_from(tmp_path, f"{address}/a.tsv")
         assert [r.outcome for r in evening(mended, 60)] == ["fetched"]
     assert not read_tries(mended.warehouse)
+
+
+def test_what_was_given_up_is_tried_again_when_a_person_says_so(
+    three: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        failing(patch, TimeoutError("slow"))
+        for number in (0, 1, 2, 4, 8, 16, 32):
+            validate(three, number)
+    assert read_tries(three.warehouse)["validate:haul-0001"].given_up
+    assert validate(three, 300).put_off == ["haul-0001"]
+    assert forget(three.warehouse, ["haul-0001"]) == ["validate:haul-0001"]
+    assert validate(three, 300).done == ["haul-0001"]
+
+
+def test_what_a_person_has_fetched_meanwhile_is_forgotten(tmp_path: Path) -> None:
+    with site({}) as (address, _):
+        of = fetched_from(tmp_path, f"{address}/a.tsv")
+        evening(of, 0)
+    assert read_tries(of.warehouse)
+    fetched_by_hand(of, FetchReport("one", "refused"))
+    assert read_tries(of.warehouse)
+    fetched_by_hand(of, FetchReport("one", "fetched"))
+    assert not read_tries(of.warehouse)
 
 
 def test_a_contributors_mistake_is_looked_at_again_after_a_week_only(tmp_path: Path) -> None:
@@ -238,6 +263,17 @@ def test_a_store_that_cannot_be_listed_is_noted_and_the_others_go_on(
         assert (found.looked_at, found.done, found.failed) == (2, ["haul-0000", "haul-0002"], ["haul-0001"])
         assert read_tries(three.warehouse)["validate:haul-0001"].rule == "delivery_unreachable"
     assert validate(three, 1).done == ["haul-0001"]
+    assert not read_tries(three.warehouse)
+    with monkeypatch.context() as patch:
+        patch.setattr(Collection, "delivery", delivery)
+        asked = [number for number in range(2, 61) if "haul-0001" in validate(three, number).failed]
+    # At growing waits, then once a week: each time costs a time-out.
+    assert asked[:7] == [2, 3, 4, 6, 10, 18, 34]
+    assert {later - earlier for earlier, later in itertools.pairwise(asked[7:])} == {7}
+    assert "haul-0001" in validate(three, asked[-1] + 1).put_off
+    back = validate(three, asked[-1] + 7)
+    assert (back.looked_at, back.changed) == (3, [])
+    assert not read_tries(three.warehouse)
 
 
 def test_a_delivery_that_is_gone_comes_back_by_itself(three: Collection, tmp_path: Path) -> None:
@@ -341,5 +377,5 @@ def test_tries_are_there_to_be_read(tmp_path: Path) -> None:
     assert {told["since"], told["next"]} == {"2026-11-01", "2026-11-02"}
     assert told["times"] == 1
     kept = replace(of, registry=of.registry.model_copy(update={"contributions": {}}))
-    validate(kept, 1)
+    evening(kept, 1)
     assert not read_tries(kept.warehouse)

@@ -61,23 +61,23 @@ def write_due_reports(collection: Collection, now: dt.datetime) -> Iterator[tupl
     warehouse = collection.warehouse
     counted = warehouse.read_parquet(ledger.TABLE).to_pylist() if warehouse.exists(ledger.TABLE) else []
     rows = {str(row["contribution_id"]): repr(row) for row in counted}
-    seen, tries = read_seen(warehouse), Tries(warehouse)
+    seen, tries = read_seen(warehouse), Tries(warehouse, "report")
     for key, one in sorted(seen.items()):
         stamp = short(one.state, rows.get(key, ""))
         if one.reported == stamp or key not in collection.registry.contributions:
             continue
-        if not tries.due("report", key, stamp, now.date()):
+        if not tries.due(key, stamp, now.date()):
             continue
         try:
             written = write_report(collection, key)
         except Exception as error:  # one report that can't be written doesn't keep the others waiting
             log.exception("report of %s", key)
-            tries.failed("report", key, stamp, as_finding(error, key), now.date())
+            tries.failed(key, stamp, as_finding(error, key), now.date())
             continue
-        tries.succeeded("report", key)
+        tries.succeeded(key)
         seen[key] = replace(one, reported=stamp, questions=written.questions)
         if written.is_new:
             yield key, written
     with space.needed():
         write_seen(warehouse, seen)
-        tries.save(set(collection.registry.contributions))
+        tries.save(collection.registry.contributions)

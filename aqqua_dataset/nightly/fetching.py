@@ -33,44 +33,59 @@ def fetch_due(
     """
     until = time.monotonic() + hours * 3600
     with alone(collection.warehouse, "fetching"):
-        tries, ways, today = Tries(collection.warehouse), find_ways(collection), now.date()
+        tries, ways, today = Tries(collection.warehouse, "fetch"), find_ways(collection), now.date()
         for key in _from_where_it_ended(collection, list(ways.found)):
             state = _state(collection, key)
-            if not tries.due("fetch", key, state, today):
-                continue
-            if time.monotonic() > until:
-                collection.warehouse.write_json(_PLACE, {"next": key})
-                progress(f"the {hours:g} hours are over: {key} and those after it are fetched tomorrow")
-                return
-            report = _one(collection, key, ways, progress)
-            if report is None:
-                continue
-            note(tries, report, state, today)
-            tries.save(set(collection.registry.contributions))
-            yield report
-        collection.warehouse.remove(_PLACE)
+            if _is_done(collection, key, ways):
+                tries.succeeded(key)
+            elif tries.due(key, state, today):
+                if time.monotonic() > until:
+                    collection.warehouse.write_json(_PLACE, {"next": key})
+                    progress(f"the {hours:g} hours are over: {key} and those after it are fetched tomorrow")
+                    break
+                report = _one(collection, key, ways, progress)
+                note(tries, report, state, today)
+                tries.save(ways.found)
+                yield report
+        else:
+            collection.warehouse.remove(_PLACE)
+        tries.save(ways.found)
+
+
+def fetched_by_hand(collection: Collection, report: FetchReport) -> None:
+    """Forgets what failed before, where a person has fetched it meanwhile."""
+    tries = Tries(collection.warehouse, "fetch")
+    if report.contribution in tries.all and report.outcome in ("fetched", "unchanged"):
+        tries.succeeded(report.contribution)
+        tries.save(collection.registry.contributions)
 
 
 def note(tries: Tries, report: FetchReport, state: str, today: dt.date) -> None:
     """Notes whether a fetch has to be tried again."""
     errors = [f for f in report.findings if f.severity == "error"]
     if report.outcome in ("fetched", "unchanged", "not_to_fetch") or not errors:
-        tries.succeeded("fetch", report.contribution)
+        tries.succeeded(report.contribution)
         return
-    tries.failed("fetch", report.contribution, state, min(errors, key=_outside_first), today)
+    tries.failed(report.contribution, state, min(errors, key=_outside_first), today)
 
 
 def _outside_first(finding: Finding) -> int:
     return ("outside", "ours", "theirs").index(whose(finding))
 
 
-def _one(
-    collection: Collection, key: str, ways: Ways, progress: Callable[[str], None]
-) -> FetchReport | None:  # fmt: skip
-    """Fetches one contribution; None for a project that was pulled before."""
+def _is_done(collection: Collection, key: str, ways: Ways) -> bool:
+    """Whether it is a project that was pulled before; one that can't be looked at isn't, and the pull says why."""
+    if ways.found[key] != "ecotaxa":
+        return False
     try:
-        if ways.found[key] == "ecotaxa" and is_pulled(collection, collection.registry.contributions[key]):
-            return None
+        return is_pulled(collection, collection.registry.contributions[key])
+    except OSError as error:
+        log.warning("%s: the delivery can't be listed: %s", key, error)
+        return False
+
+
+def _one(collection: Collection, key: str, ways: Ways, progress: Callable[[str], None]) -> FetchReport:
+    try:
         return bring(collection, key, ways, progress)
     except Exception as error:  # one that can't be had doesn't keep the others waiting
         log.exception("fetching %s", key)

@@ -21,6 +21,7 @@ from aqqua_dataset.pipeline import Collection
 from aqqua_dataset.privacy import blot
 from aqqua_dataset.registry.load import load_contacts
 from aqqua_dataset.release.people import identities
+from aqqua_dataset.transfer.alone import alone
 from aqqua_dataset.transfer.fetch import FetchReport
 
 log = logging.getLogger(__name__)
@@ -86,21 +87,20 @@ def tell(
     dry_run: bool = False,
 ) -> Told:  # fmt: skip
     """Sends the messages to owners and the digest to the data manager; a night without news sends no digest."""
-    posting = post(collection, now, most, dry_run)
-    made = make_digest(collection, [*registry_findings, *posting.findings], posting, now)
-    text = blot(words(made))  # a finding may show an address
-    if dry_run:
-        return Told(made, text, "", {})
-    unsent = list((collection.warehouse.read_json(UNSENT) or {"digests": []})["digests"])
-    path = "" if made.quiet else _free_path(collection, made.day)
-    if path:
-        collection.warehouse.write_bytes(path, text.encode())
-        collection.warehouse.write_json(UNSENT, {"digests": [*unsent, path]})
-        collection.warehouse.write_json(TOLD, snapshot(collection, made, now))
-    if not (unsent or path):
-        return Told(made, text, "", {})
-    mailed = _mail(collection, [*unsent, *filter(None, [path])], now)
-    return Told(made, text, path, mailed)
+    with alone(collection.warehouse, "telling"):
+        posting = post(collection, now, most, dry_run)
+        made = make_digest(collection, [*registry_findings, *posting.findings], posting, now)
+        text = blot(words(made))  # a finding may show an address
+        if dry_run:
+            return Told(made, text, "", {})
+        unsent = list((collection.warehouse.read_json(UNSENT) or {"digests": []})["digests"])
+        path = "" if made.quiet else _free_path(collection, made.day)
+        if path:
+            collection.warehouse.write_bytes(path, text.encode())
+            collection.warehouse.write_json(UNSENT, {"digests": [*unsent, path]})
+            collection.warehouse.write_json(TOLD, snapshot(collection, made, now))
+            unsent.append(path)
+        return Told(made, text, path, _mail(collection, unsent, now) if unsent else {})
 
 
 def _free_path(collection: Collection, day: dt.date) -> str:

@@ -4,6 +4,7 @@ A contributor's mistake isn't tried again: it is told, and what is new at the so
 """
 
 import datetime as dt
+from collections.abc import Iterable
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from typing import Literal
@@ -93,49 +94,61 @@ class Try:
 
 
 class Tries:
-    """All that failed and hasn't succeeded since."""
+    """All of one kind that failed and hasn't succeeded since; other kinds may be noted by other runs meanwhile."""
 
-    def __init__(self, warehouse: Warehouse) -> None:
+    def __init__(self, warehouse: Warehouse, what: What) -> None:
         """Reads what earlier nights noted."""
-        self._warehouse = warehouse
-        self.all = read_tries(warehouse)
+        self._warehouse, self._what = warehouse, what
+        self.all = {one.contribution: one for one in read_tries(warehouse).values() if one.what == what}
 
-    def due(self, what: What, contribution: str, state: str, today: dt.date) -> bool:
+    def due(self, contribution: str, state: str, today: dt.date) -> bool:
         """Whether something is to be tried now: it is new, or its day has come."""
-        found = self.all.get(f"{what}:{contribution}")
+        found = self.all.get(contribution)
         if found is None or found.state != state:
             return True
         return found.next is not None and found.next <= today.isoformat()
 
-    def failed(self, what: What, contribution: str, state: str, finding: Finding, today: dt.date) -> Try:
+    def failed(self, contribution: str, state: str, finding: Finding, today: dt.date) -> Try:
         """Notes a failure and when it is tried again."""
-        before = self.all.get(f"{what}:{contribution}")
+        before = self.all.get(contribution)
         of = whose(finding)
         again = before is not None and before.state == state and before.whose == of
         times = before.times + 1 if again and before else 1
         since = before.since if again and before else today.isoformat()
-        wait = self._wait(of, times)
+        wait = _wait(finding, times)
         on = None if wait is None else (today + dt.timedelta(days=wait)).isoformat()
-        made = Try(what, contribution, state, of, since, times, on, finding.rule, finding.message)
-        self.all[f"{what}:{contribution}"] = made
+        made = Try(self._what, contribution, state, of, since, times, on, finding.rule, finding.message)
+        self.all[contribution] = made
         return made
 
-    def succeeded(self, what: What, contribution: str) -> None:
+    def succeeded(self, contribution: str) -> None:
         """Forgets what failed before."""
-        self.all.pop(f"{what}:{contribution}", None)
+        self.all.pop(contribution, None)
 
-    def save(self, known: set[str]) -> None:
-        """Writes all of contributions that are still in the registry."""
-        kept = {key: asdict(one) for key, one in sorted(self.all.items()) if one.contribution in known}
-        write_changed(self._warehouse, TRIES, kept)
+    def save(self, known: Iterable[str]) -> None:
+        """Writes those of contributions that can still be tried; other kinds stay as they are."""
+        known = set(known)
+        others = {key: one for key, one in read_tries(self._warehouse).items() if one.what != self._what}
+        own = {f"{self._what}:{one.contribution}": one for one in self.all.values() if one.contribution in known}
+        write_changed(self._warehouse, TRIES, {key: asdict(one) for key, one in sorted((others | own).items())})
 
-    @staticmethod
-    def _wait(of: Whose, times: int) -> int | None:
-        if of == "theirs":
-            return LOOK_AGAIN
-        if of == "ours":
-            return 1  # nothing is asked of anybody, and it goes on as soon as the data manager has mended it
-        return WAITS[times - 1] if times <= len(WAITS) else None
+
+def _wait(finding: Finding, times: int) -> int | None:
+    """Nights to wait after so many failures; None: a person is needed."""
+    of = whose(finding)
+    if of == "theirs":
+        return LOOK_AGAIN
+    if of == "ours" and finding.rule != "unexpected_error":
+        return 1  # nothing is asked of anybody, and it goes on as soon as the data manager has mended it
+    return WAITS[times - 1] if times <= len(WAITS) else None
+
+
+def forget(warehouse: Warehouse, contributions: Iterable[str]) -> list[str]:
+    """Forgets all that failed for these contributions, so that it is tried at once; returns what that was."""
+    gone, stored = set(contributions), read_tries(warehouse)
+    kept = {key: asdict(one) for key, one in stored.items() if one.contribution not in gone}
+    write_changed(warehouse, TRIES, kept)
+    return sorted(set(stored) - set(kept))
 
 
 def read_tries(warehouse: Warehouse) -> dict[str, Try]:

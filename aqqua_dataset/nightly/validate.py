@@ -20,7 +20,7 @@ from aqqua_dataset.nightly.state import (
     told_state,
     write_seen,
 )
-from aqqua_dataset.nightly.tries import Tries, as_finding
+from aqqua_dataset.nightly.tries import LOOK_AGAIN, Tries, as_finding
 from aqqua_dataset.pipeline import Collection, StageReport
 from aqqua_dataset.release.people import identities
 from aqqua_dataset.transfer.alone import alone
@@ -38,7 +38,7 @@ class Validation:
     Attributes:
         looked_at: contributions whose delivery was listed.
         changed: those that are new or changed.
-        put_off: changed ones that failed before and whose day hasn't come.
+        put_off: those that failed before and whose day hasn't come.
         failed: those that something outside kept from being validated.
         done: those that were validated.
     """
@@ -92,7 +92,7 @@ class _Night:
 
     def __post_init__(self) -> None:
         self.seen = read_seen(self.collection.warehouse)
-        self.tries = Tries(self.collection.warehouse)
+        self.tries = Tries(self.collection.warehouse, "validate")
         self.states: dict[str, tuple[str, str]] = {}  # state, and that of the delivery
         self.worked: set[str] = set()
 
@@ -104,6 +104,9 @@ class _Night:
         for key in set(self.seen) - set(contributions):
             del self.seen[key]
         for key, contribution in sorted(contributions.items()):
+            if self._is_unreachable(key):
+                self.found.put_off.append(key)
+                continue
             try:
                 delivery = delivery_state(self.collection, contribution)
             except OSError as error:
@@ -114,10 +117,19 @@ class _Night:
             state = short(common, told_state(self.collection, contribution, people), delivery)
             self.states[key] = (state, delivery)
             if key not in self.seen or self.seen[key].state != state:
-                due = self.tries.due("validate", key, state, self.now.date())
+                due = self.tries.due(key, state, self.now.date())
                 (self.found.changed if due else self.found.put_off).append(key)
-            elif delivery == MISSING and self.tries.due("validate", key, state, self.now.date()):
+            elif delivery != MISSING:
+                self.tries.succeeded(key)  # it couldn't be reached before, or is as it was again
+            elif self.tries.due(key, state, self.now.date()):
                 self._failed(key, state, _missing(self.seen[key], key))  # listed again, and still not there
+
+    def _is_unreachable(self, key: str) -> bool:
+        """Whether a place didn't answer and isn't asked today: each time costs a time-out. Once a week it always is."""
+        one, today = self.tries.all.get(key), self.now.date()
+        if one is None or one.rule != "delivery_unreachable":
+            return False
+        return one.next > today.isoformat() if one.next is not None else today.toordinal() % LOOK_AGAIN != 0
 
     def run(self) -> None:
         """Reads and harmonises each, packs their images as one stream, judges each."""
@@ -187,7 +199,7 @@ class _Night:
         if delivery == MISSING:
             self._failed(key, state, _missing(now, key))
         else:
-            self.tries.succeeded("validate", key)
+            self.tries.succeeded(key)
         self.found.done.append(key)
         if len(self.found.done) % _NOTE_EVERY == 0:
             self.save()
@@ -198,14 +210,14 @@ class _Night:
         self._failed(key, self.states[key][0], finding)
 
     def _failed(self, key: str, state: str, finding: Finding) -> None:
-        self.tries.failed("validate", key, state, finding, self.now.date())
+        self.tries.failed(key, state, finding, self.now.date())
         self.found.failed.append(key)
 
     def save(self) -> None:
         """Notes what was done so far."""
         with space.needed():
             write_seen(self.collection.warehouse, self.seen)
-            self.tries.save(set(self.collection.registry.contributions))
+            self.tries.save(self.collection.registry.contributions)
 
 
 def _missing(seen: Seen, key: str) -> Finding:

@@ -8,6 +8,7 @@ import datetime as dt
 import dagster as dg
 
 from aqqua_dataset.nightly.fetching import HOURS, fetch_due
+from aqqua_dataset.nightly.tries import forget
 from aqqua_dataset.nightly.validate import validate_changed
 from aqqua_dataset.orchestration.metadata import Report, rows_table, stage_metadata
 from aqqua_dataset.orchestration.resources import CollectionResource
@@ -18,15 +19,23 @@ ASSETS = {"rows": "raw_rows", "core": "core_rows", "images": "packed_images", "q
 
 
 class FetchConfig(dg.Config):
-    """Hours after which no further fetch is begun."""
+    """Hours after which no further fetch is begun; contributions to try now, whatever was put off or given up."""
 
     hours: float = HOURS
+    again: list[str] = []  # noqa: RUF012 - Dagster reads the default
+
+
+class ValidateConfig(dg.Config):
+    """Contributions to try now, whatever was put off or given up."""
+
+    again: list[str] = []  # noqa: RUF012 - Dagster reads the default
 
 
 @dg.op
 def fetch_what_is_due(context: dg.OpExecutionContext, config: FetchConfig, collection: CollectionResource) -> None:
     """Fetches, and shows each contribution that was asked about as a partition of ``raw_delivery``."""
     opened, _ = collection.open()
+    forget(opened.warehouse, config.again)
     rows = []
     for report in fetch_due(opened, dt.datetime.now(dt.UTC), context.log.info, config.hours):
         rows.append({"contribution": report.contribution, "outcome": report.outcome})
@@ -36,9 +45,12 @@ def fetch_what_is_due(context: dg.OpExecutionContext, config: FetchConfig, colle
 
 
 @dg.op
-def validate_what_changed(context: dg.OpExecutionContext, collection: CollectionResource) -> None:
+def validate_what_changed(
+    context: dg.OpExecutionContext, config: ValidateConfig, collection: CollectionResource
+) -> None:
     """Validates, and shows each contribution that was worked on as a partition of the stages' assets."""
     opened, _ = collection.open()
+    forget(opened.warehouse, config.again)
 
     def tell(report: StageReport) -> None:
         if report.outcome != "unchanged":

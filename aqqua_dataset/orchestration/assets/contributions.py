@@ -5,12 +5,13 @@ infrastructure fails it.
 """
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal
 
 import dagster as dg
 
 from aqqua_dataset import pipeline
+from aqqua_dataset.nightly.fetching import fetched_by_hand
 from aqqua_dataset.orchestration.metadata import Report, column_schema, stage_metadata
 from aqqua_dataset.orchestration.partitions import CONTRIBUTIONS
 from aqqua_dataset.orchestration.resources import CollectionResource
@@ -52,7 +53,14 @@ def raw_delivery(context: dg.AssetExecutionContext, collection: CollectionResour
     """Fetches what is new or changed at the contributors' side."""
     opened, _ = collection.open()
     ways = find_ways(opened)
-    return _each(context, opened, "delivery", lambda keys: (bring(opened, k, ways, context.log.info) for k in keys))
+
+    def fetch(keys: Sequence[str]) -> Iterator[Report]:
+        for key in keys:
+            report = bring(opened, key, ways, context.log.info)
+            fetched_by_hand(opened, report)
+            yield report
+
+    return _each(context, opened, "delivery", fetch)
 
 
 @dg.asset(
