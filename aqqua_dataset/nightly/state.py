@@ -18,6 +18,7 @@ from aqqua_dataset.images import pack
 from aqqua_dataset.images.decode import library_versions
 from aqqua_dataset.labels import taxonomy
 from aqqua_dataset.pipeline import VERSIONS, Collection, Stage, intake_refusal, manifest
+from aqqua_dataset.progress.trouble import UNIT_UNCONFIRMED, trouble
 from aqqua_dataset.registry.models import Contribution, Person
 from aqqua_dataset.release.people import involved
 from aqqua_dataset.report import build
@@ -163,16 +164,14 @@ def outcome_of(collection: Collection, contribution: Contribution, state: str, d
     warehouse = collection.warehouse
     found = {stage: manifest(warehouse, contribution.id, stage) for stage in STAGES}
     refused = warehouse.read_json(f"contributions/{contribution.id}/refused.json")
-    # Who refuses with a reason speaks of the present state; the stages' results may be of an earlier one then.
-    told = [refused] if refused is not None and refused["findings"] else found.values()
-    findings = [Finding(**{**f, "contribution": contribution.id}) for m in told if m is not None for f in m["findings"]]
     numbers: dict[str, int] = {}
     for stage in STAGES[:3]:
         numbers |= (found[stage] or {"numbers": {}})["numbers"]
     flags = {name: count for name, count in (found["quality"] or {"numbers": {}})["numbers"].items() if count}
-    worth = _once(f for f in findings if f.severity != "note")[:_MOST_FINDINGS]
-    kind = _kind(refused is not None, found["rows"] is not None, findings, numbers)
-    return Seen(state, delivery, kind, numbers, flags, tuple(worth))
+    # An unconfirmed unit is a question of the report and a line of its own in the digest.
+    worth = _once(f for f in trouble(collection, contribution.id) if f.rule != UNIT_UNCONFIRMED)
+    kind = _kind(refused is not None, found["rows"] is not None, worth, numbers)
+    return Seen(state, delivery, kind, numbers, flags, tuple(worth[:_MOST_FINDINGS]))
 
 
 def _kind(refused: bool, read: bool, findings: list[Finding], numbers: dict[str, int]) -> Kind:
