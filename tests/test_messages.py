@@ -149,12 +149,12 @@ def test_a_message_is_rfc_5322_and_its_id_is_its_content(mails: Mails, tmp_path:
 
 def test_no_address_but_the_readers_own_is_in_a_message(mails: Mails, tmp_path: Path) -> None:
     of = made(tmp_path)
-    leak = replace(WRONG, message="written by someone.else@example.net", value="who@example.net", contribution="one")
+    leak = replace(WRONG, message="written by someone.else@example.org", value="who@example.org", contribution="one")
     news(of, one=seen(leak, questions=("Is owner-001@example.org right?",)))
     post(of, NOW)
     for address, message in mails.taken:
         whole = message.as_string()
-        for other in ("someone.else", "who@example.net", *(f"owner-00{n}@" for n in range(3))):
+        for other in ("someone.else", "who@example.org", *(f"owner-00{n}@" for n in range(3))):
             assert other not in whole.replace(address, "")
 
 
@@ -365,7 +365,7 @@ def test_the_digest_goes_to_who_is_named_and_waits_for_a_server_that_is_down(
 
 
 def test_an_address_in_a_finding_is_in_no_digest(mails: Mails, tmp_path: Path) -> None:
-    wrong = Finding("email_in_public_record", "error", "an e-mail", file="people/x.yaml", value="x@example.net")
+    wrong = Finding("email_in_public_record", "error", "an e-mail", file="people/x.yaml", value="x@example.org")
     told = tell(made(tmp_path), [wrong], NOW)
     assert "people/x.yaml an e-mail" in told.text
-    assert "x@example.net" not in told.text + mails.taken[-1][1].as_string()
+    assert "x@example.org" not in told.text + mails.taken[-1][1].as_string()

@@ -89,7 +89,8 @@ def make_digest(
     for key, one in sorted(seen.items()):
         _compare(made, key, one, told["seen"].get(key))
     outside = {name: one for name, one in tries.items() if one.whose != "theirs"}
-    made.failed = sorted(outside.values(), key=lambda t: (not t.given_up, t.contribution, t.what))
+    away = [one for one in outside.values() if one.whose == "outside"]
+    made.failed = sorted(away, key=lambda t: (not t.given_up, t.contribution, t.what))
     made.new_failures = sum(told["tries"].get(name) != _tried(one) for name, one in outside.items())
     well = {name.partition(":")[2] for name in told["tries"] if name not in tries}
     made.recovered = sorted(well & set(seen))

@@ -10,7 +10,7 @@ from aqqua_dataset.nightly.state import short
 from aqqua_dataset.nightly.tries import Tries, as_finding, whose
 from aqqua_dataset.pipeline import Collection
 from aqqua_dataset.transfer.alone import alone
-from aqqua_dataset.transfer.bring import Ways, bring, find_ways, is_pulled
+from aqqua_dataset.transfer.bring import Ways, bring, find_ways, is_there
 from aqqua_dataset.transfer.fetch import FetchReport
 
 log = logging.getLogger(__name__)
@@ -74,11 +74,11 @@ def _outside_first(finding: Finding) -> int:
 
 
 def _is_done(collection: Collection, key: str, ways: Ways) -> bool:
-    """Whether it is a project that was pulled before; one that can't be looked at isn't, and the pull says why."""
+    """Whether it is a project whose delivery is there; one that can't be looked at isn't, and the pull says why."""
     if ways.found[key] != "ecotaxa":
         return False
     try:
-        return is_pulled(collection, collection.registry.contributions[key])
+        return is_there(collection, collection.registry.contributions[key])
     except OSError as error:
         log.warning("%s: the delivery can't be listed: %s", key, error)
         return False

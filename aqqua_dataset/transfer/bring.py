@@ -17,7 +17,7 @@ from aqqua_dataset.findings import Finding, Refused
 from aqqua_dataset.ifcb_dashboard import Dashboard, Wanted, download
 from aqqua_dataset.pipeline import Collection, intake_refusal
 from aqqua_dataset.registry.models import Contribution
-from aqqua_dataset.transfer.alone import alone
+from aqqua_dataset.transfer.alone import Busy, alone
 from aqqua_dataset.transfer.fetch import FetchReport, Outcome, fetch_contribution
 from aqqua_dataset.warehouse import Warehouse
 
@@ -80,11 +80,20 @@ def bring(collection: Collection, contribution_id: str, ways: Ways, progress: Pr
         return FetchReport(contribution_id, "refused", findings=findings)
 
 
-def is_pulled(collection: Collection, contribution: Contribution) -> bool:
-    """Whether a pull of its EcoTaxa project has ended well before."""
+def is_there(collection: Collection, contribution: Contribution) -> bool:
+    """Whether an EcoTaxa project was pulled before, or its delivery was laid down by hand, or a pull is under way.
+
+    A pull that was stopped in its last step is brought to its end.
+    """
     assert contribution.source is not None
     location = collection.config.delivery_location(contribution.source.location)
-    return Pulls(location, collection.config.storage.deliveries).newest() is not None
+    pulls = Pulls(location, collection.config.storage.deliveries)
+    try:
+        with alone(collection.warehouse, contribution.id):
+            pulls.settle()
+    except Busy:
+        return True
+    return pulls.newest() is not None or bool(pulls.store.names(pulls.name))
 
 
 def _project(collection: Collection, contribution: Contribution, progress: Progress) -> FetchReport:
