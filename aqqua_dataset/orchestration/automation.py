@@ -22,6 +22,7 @@ from aqqua_dataset.orchestration.assets.progress import progress_site
 from aqqua_dataset.orchestration.assets.reports import report
 from aqqua_dataset.orchestration.night import fetch_due_deliveries, validate_changed_contributions
 from aqqua_dataset.orchestration.partitions import CONTRIBUTIONS, run_tags
+from aqqua_dataset.orchestration.queues import FETCH, WORK
 from aqqua_dataset.orchestration.resources import CollectionResource
 from aqqua_dataset.pipeline import Collection, intake_refusal
 from aqqua_dataset.release.people import identities
@@ -37,11 +38,13 @@ STAGES = dg.AssetSelection.assets(raw_rows, core_rows, packed_images, quality, r
 validate_contribution = dg.define_asset_job(
     "validate_contribution",
     STAGES,
+    tags=WORK,
     description="Read, harmonise and pack what is new or changed in a contribution, and write its report.",
 )
 fetch_deliveries = dg.define_asset_job(
     "fetch_deliveries",
     dg.AssetSelection.assets(raw_delivery),
+    tags=FETCH,
     description="Fetch what is new or changed where the registry names links. A job of its own: days of transfer "
     "must not keep other contributions waiting; the sensor sees a new version and validates it.",
 )
@@ -50,16 +53,19 @@ update_collection = dg.define_asset_job(
     dg.AssetSelection.assets(
         registry, near_duplicates, duplicates_page, duplicates, ledger, distribution, progress_site
     ),
+    tags=WORK,
     description="Registry, duplicates with their page, ledger and public progress site, with every check.",
 )
 tell_what_is_new = dg.define_asset_job(
     "tell_what_is_new",
     dg.AssetSelection.assets(nightly_digest),
+    tags=WORK,
     description="Due reports, messages to owners, and the digest: the asset nightly_digest.",
 )
 build_release = dg.define_asset_job(
     "build_release",
     dg.AssetSelection.assets(registry, near_duplicates, duplicates, ledger, release),
+    tags=WORK,
     description="A release, or by default its rehearsal; its configuration is that of the asset release.",
 )
 

@@ -11,6 +11,7 @@ from aqqua_dataset.nightly.fetching import HOURS, fetch_due
 from aqqua_dataset.nightly.tries import forget
 from aqqua_dataset.nightly.validate import validate_changed
 from aqqua_dataset.orchestration.metadata import Report, rows_table, stage_metadata
+from aqqua_dataset.orchestration.queues import FETCH, WORK
 from aqqua_dataset.orchestration.resources import CollectionResource
 from aqqua_dataset.pipeline import StageReport
 
@@ -70,13 +71,16 @@ def _show(context: dg.OpExecutionContext, asset: str, report: Report) -> None:
     context.log_event(dg.AssetMaterialization(asset, partition=report.contribution, metadata=metadata))
 
 
-@dg.job(description="Fetches what is due: links, EcoTaxa projects never pulled, dashboards. aqqua nightly without UI.")
+@dg.job(
+    tags=FETCH,
+    description="Fetches what is due: links, EcoTaxa projects never pulled, dashboards. aqqua nightly without UI.",
+)
 def fetch_due_deliveries() -> None:
     """The evening's fetching."""
     fetch_what_is_due()
 
 
-@dg.job(description="Validates every contribution that is new or changed, and nothing else.")
+@dg.job(tags=WORK, description="Validates every contribution that is new or changed, and nothing else.")
 def validate_changed_contributions() -> None:
     """The night's validation."""
     validate_what_changed()

@@ -7,6 +7,7 @@ import dagster as dg
 from aqqua_dataset import maintenance
 from aqqua_dataset.findings import has_errors
 from aqqua_dataset.orchestration.metadata import findings_table
+from aqqua_dataset.orchestration.queues import WORK
 from aqqua_dataset.orchestration.resources import CollectionResource
 
 
@@ -48,7 +49,7 @@ def check_warehouse() -> None:
     compare_stored_files()
 
 
-@dg.job(description="Lists, or removes, files that no manifest and no release uses.")
+@dg.job(tags=WORK, description="Lists, or removes, files that no manifest and no release uses.")
 def clean_warehouse() -> None:
     """``aqqua warehouse gc`` in the UI."""
     remove_orphans()
