@@ -20,8 +20,10 @@ import urllib.parse
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from serving import serving
 
 USER, PASSWORD = "TEST.AQQUA", "a secret: word"
 MOST_BYTES = 10 * 1024 * 1024  # nginx: client_max_body_size 10M, of what is sent
@@ -244,28 +246,12 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
-class _Quiet(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, *_: object) -> None:
-        pass  # a client that gave up waiting closes the connection
-
-
 @contextlib.contextmanager
 def datacite_server(port: int = 0, **settings: Any) -> Iterator[Server]:
     """A fresh server, on a free port by default; ``prefix`` and ``domains`` are those of the repository account."""
     state = Server(**settings)
-    handler = type("Handler", (_Handler,), {"state": state, "lock": threading.Lock()})
-    server = _Quiet(("127.0.0.1", port), handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    state.address = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
-        yield state
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serving(_Handler, state, port) as running:
+        yield running
 
 
 def main() -> None:

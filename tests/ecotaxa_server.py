@@ -15,9 +15,11 @@ import urllib.parse
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
+
+from serving import serving
 
 USER, PASSWORD = "reader@example.org", "a secret: word"
 READER = {"id": 77, "name": "AqQua", "email": "reader@example.org"}
@@ -447,25 +449,9 @@ def _number(text: str) -> float | str | None:
         return text or None
 
 
-class _Quiet(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, *_: object) -> None:
-        pass  # a client that gave up waiting closes the connection
-
-
 @contextlib.contextmanager
 def ecotaxa_server(*projects: Project) -> Iterator[Server]:
     """A fresh server on a free port with these projects."""
     state = Server(projects={p.number: p for p in projects})
-    handler = type("Handler", (_Handler,), {"state": state, "lock": threading.Lock()})
-    server = _Quiet(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    state.address = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
-        yield state
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serving(_Handler, state) as running:
+        yield running

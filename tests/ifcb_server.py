@@ -13,8 +13,10 @@ import threading
 import urllib.parse
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from serving import serving
 
 Row = dict[str, str]
 
@@ -114,25 +116,9 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
-class _Quiet(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, *_: object) -> None:
-        pass  # a client that gave up waiting closes the connection
-
-
 @contextlib.contextmanager
 def ifcb_server(**settings: Any) -> Iterator[Server]:
     """A fresh dashboard on a free port."""
     state = Server(**settings)
-    handler = type("Handler", (_Handler,), {"state": state, "lock": threading.Lock()})
-    server = _Quiet(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    state.address = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
-        yield state
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serving(_Handler, state) as running:
+        yield running

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,8 @@ import numpy as np
 import pytest
 import stores
 from builders import collection, contribution
-from test_survival import mount
+from disks import mount
+from disks import small_disk as small_disk
 from wires import Page, served, site
 
 from aqqua_dataset.pipeline import Collection
@@ -288,17 +288,6 @@ def test_a_link_that_is_a_secret_stands_in_no_file_and_no_message(
         assert secret not in str(report.findings) + str(silent.findings)
         assert secret.encode() not in written
     assert b"$LINKS[0]" in written
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 512 KiB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if os.geteuid() != 0 or not mount("-t", "tmpfs", "-o", "size=512k", "tmpfs", str(disk)):
-        pytest.skip("a small disk can only be mounted by root, where mounting is allowed")
-    yield disk
-    subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
 @pytest.mark.parametrize("told", [True, False])

@@ -1,14 +1,14 @@
 """Killed processes and a full disk: the same bytes in the end, and nothing half-written is ever read."""
 
-import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from builders import collection, contribution
+from disks import mount
+from disks import small_disk as small_disk
 from test_release import deliver
 
 from aqqua_dataset import pipeline
@@ -28,21 +28,6 @@ def test_killed_packing_ends_with_the_same_bytes_and_nothing_left_over(store: st
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr[-2000:]
     assert f"{store}: 10 kills" in run.stdout
-
-
-def mount(*arguments: str) -> bool:
-    return subprocess.run(["mount", *arguments], capture_output=True, check=False).returncode == 0
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 512 KiB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if os.geteuid() != 0 or not mount("-t", "tmpfs", "-o", "size=512k", "tmpfs", str(disk)):
-        pytest.skip("a small disk can only be mounted by root, where mounting is allowed")
-    yield disk
-    subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
 def pack(made: Collection, executor: str) -> str:

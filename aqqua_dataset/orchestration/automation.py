@@ -24,6 +24,7 @@ from aqqua_dataset.orchestration.night import fetch_due_deliveries, validate_cha
 from aqqua_dataset.orchestration.partitions import CONTRIBUTIONS, run_tags
 from aqqua_dataset.orchestration.queues import FETCH, WORK
 from aqqua_dataset.orchestration.resources import CollectionResource
+from aqqua_dataset.orchestration.schedules import every_day
 from aqqua_dataset.pipeline import Collection, intake_refusal
 from aqqua_dataset.release.people import identities
 
@@ -181,42 +182,20 @@ def _fetch_request(collection: Collection, key: str) -> dg.RunRequest | None:
     )
 
 
-@dg.schedule(
-    job=fetch_due_deliveries, cron_schedule="0 20 * * *", execution_timezone="Europe/Berlin",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Every evening: looks at every link again and fetches what is new, what was interrupted, and EcoTaxa "
+nightly_fetch = every_day(
+    "nightly_fetch", fetch_due_deliveries, 20,
+    "Every evening: looks at every link again and fetches what is new, what was interrupted, and EcoTaxa "
     "projects that were never pulled; begins no fetch after four hours.",
 )  # fmt: skip
-def nightly_fetch() -> dg.RunRequest:
-    """Fetches what is due in one run."""
-    return dg.RunRequest()
-
-
-@dg.schedule(
-    job=validate_changed_contributions, cron_schedule="0 1 * * *", execution_timezone="Europe/Berlin",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Every night: lists all deliveries and validates what is new or changed, in one run, and nothing else.",
+nightly_contributions = every_day(
+    "nightly_contributions", validate_changed_contributions, 1,
+    "Every night: lists all deliveries and validates what is new or changed, in one run, and nothing else.",
 )  # fmt: skip
-def nightly_contributions() -> dg.RunRequest:
-    """Validates what is new or changed."""
-    return dg.RunRequest()
-
-
-@dg.schedule(
-    job=update_collection, cron_schedule="0 2 * * *", execution_timezone="Europe/Berlin",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Every night, after the validation: duplicates, ledger and all checks over the whole collection.",
+nightly_collection = every_day(
+    "nightly_collection", update_collection, 2,
+    "Every night, after the validation: duplicates, ledger and all checks over the whole collection.",
 )  # fmt: skip
-def nightly_collection() -> dg.RunRequest:
-    """Counts the collection again and runs every check."""
-    return dg.RunRequest()
-
-
-@dg.schedule(
-    job=tell_what_is_new, cron_schedule="0 5 * * *", execution_timezone="Europe/Berlin",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Every morning: due reports, one message to each owner for whom something is new, and the digest.",
+nightly_messages = every_day(
+    "nightly_messages", tell_what_is_new, 5,
+    "Every morning: due reports, one message to each owner for whom something is new, and the digest.",
 )  # fmt: skip
-def nightly_messages() -> dg.RunRequest:
-    """Tells what is new."""
-    return dg.RunRequest()

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 import dagster as dg
 from dagster._core.event_api import AssetRecordsFilter
 
+from aqqua_dataset.orchestration.schedules import every_day
+
 _ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 _AT_ONCE = 1000
 
@@ -80,11 +82,6 @@ def forget_runs() -> None:
     remove_superseded_runs()
 
 
-@dg.schedule(
-    job=forget_runs, cron_schedule="0 4 * * *", execution_timezone="Europe/Berlin",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Every night: removes runs of more than 30 days that nothing stands on.",
-)  # fmt: skip
-def nightly_forgetting() -> dg.RunRequest:
-    """Removes what is old."""
-    return dg.RunRequest()
+nightly_forgetting = every_day(
+    "nightly_forgetting", forget_runs, 4, "Every night: removes runs of more than 30 days that nothing stands on."
+)
