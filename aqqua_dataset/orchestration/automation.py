@@ -183,19 +183,19 @@ def _fetch_request(collection: Collection, key: str) -> dg.RunRequest | None:
 
 
 nightly_fetch = every_day(
-    "nightly_fetch", fetch_due_deliveries, 20,
+    "nightly_fetch", fetch_due_deliveries.name, 20,
     "Every evening: looks at every link again and fetches what is new, what was interrupted, and EcoTaxa "
     "projects that were never pulled; begins no fetch after four hours.",
 )  # fmt: skip
 nightly_contributions = every_day(
-    "nightly_contributions", validate_changed_contributions, 1,
+    "nightly_contributions", validate_changed_contributions.name, 1,
     "Every night: lists all deliveries and validates what is new or changed, in one run, and nothing else.",
 )  # fmt: skip
 nightly_collection = every_day(
-    "nightly_collection", update_collection, 2,
+    "nightly_collection", update_collection.name, 2,
     "Every night, after the validation: duplicates, ledger and all checks over the whole collection.",
 )  # fmt: skip
 nightly_messages = every_day(
-    "nightly_messages", tell_what_is_new, 5,
+    "nightly_messages", tell_what_is_new.name, 5,
     "Every morning: due reports, one message to each owner for whom something is new, and the digest.",
 )  # fmt: skip

@@ -83,5 +83,5 @@ def forget_runs() -> None:
 
 
 nightly_forgetting = every_day(
-    "nightly_forgetting", forget_runs, 4, "Every night: removes runs of more than 30 days that nothing stands on."
+    "nightly_forgetting", forget_runs.name, 4, "Every night: removes runs of more than 30 days that nothing stands on."
 )
