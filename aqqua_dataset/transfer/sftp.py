@@ -28,6 +28,10 @@ _AHEAD = 32  # pieces asked for before the first arrives, so that distance costs
 _LARGEST_PACKET = 4 << 20
 
 
+#: Seconds that ssh may take to end after its output has ended.
+_LAST_WORDS_S = 10.0
+
+
 class Sftp:
     """A folder or file of an SFTP server."""
 
@@ -157,7 +161,11 @@ class Sftp:
 
     def _last_words(self) -> str:
         """What ssh said before it ended."""
-        if self._ssh is None or self._ssh.stderr is None or self._ssh.poll() is None:
+        if self._ssh is None or self._ssh.stderr is None:
+            return ""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._ssh.wait(_LAST_WORDS_S)  # its output ends a moment before it does
+        if self._ssh.poll() is None:
             return ""
         return self._ssh.stderr.read().decode(errors="replace").strip()[-300:]
 
