@@ -168,12 +168,14 @@ def _known_person(name: str, config: Config) -> "Registry | None":
 
 
 def _export_person(options: argparse.Namespace, config: Config) -> int:
+    from aqqua_dataset.messages.personal import stored_messages
     from aqqua_dataset.registry.personal import stored_about
 
     registry = _known_person(options.id, config)
     if registry is None:
         return 1
-    text = json.dumps(stored_about(config.registry, registry, options.id), ensure_ascii=False, indent=2)
+    stored = stored_about(config.registry, registry, options.id) | {"messages": stored_messages(config, options.id)}
+    text = json.dumps(stored, ensure_ascii=False, indent=2)
     if options.out is None:
         print(text)
     else:
@@ -184,13 +186,14 @@ def _export_person(options: argparse.Namespace, config: Config) -> int:
 
 def _erase_contact(options: argparse.Namespace, config: Config) -> int:
     from aqqua_dataset.intake.contacts import addresses, erase_contact
+    from aqqua_dataset.messages.personal import erase_messages
     from aqqua_dataset.registry.personal import records_of
 
     registry = _known_person(options.id, config)
     if registry is None:
         return 1
     try:
-        files = erase_contact(config.registry, options.id)
+        files = erase_contact(config.registry, options.id) + erase_messages(config, options.id)
     except ValueError as error:
         print(f"nothing was erased: {error}", file=sys.stderr)
         return 1

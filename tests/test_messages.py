@@ -17,6 +17,7 @@ from aqqua_dataset.ecotaxa.message import DOWNLOADS
 from aqqua_dataset.findings import Finding
 from aqqua_dataset.messages import mail
 from aqqua_dataset.messages.mail import Smtp
+from aqqua_dataset.messages.personal import erase_messages, stored_messages
 from aqqua_dataset.messages.post import Posting, open_messages, post
 from aqqua_dataset.messages.said import Ledger
 from aqqua_dataset.nightly.digest import TOLD
@@ -331,6 +332,22 @@ def test_without_a_server_messages_are_files_for_the_data_managers_eyes(tmp_path
         assert file.stem == str(message["Message-ID"]).strip("<>").partition("@")[0]
         assert "has arrived" in str(message.get_content())
     assert not [p for p in of.warehouse.find("") if b"@example.org" in of.warehouse.open(p).read()]
+
+
+def test_what_was_said_to_somebody_can_be_shown_and_erased(tmp_path: Path) -> None:
+    of = made(tmp_path, server=None)
+    done = post(of, NOW)
+    letters = {person: Path(told) for person, told in done.sent.items()}
+    stored = stored_messages(of.config, "owner-000")
+    assert stored["outbox"] == [str(letters["owner-000"])]
+    assert [m["state"] for m in stored["said"]] == ["sent"]
+    gone = erase_messages(of.config, "owner-000")
+    assert str(letters["owner-000"]) in gone
+    assert not letters["owner-000"].exists()
+    assert letters["owner-001"].exists()
+    assert stored_messages(of.config, "owner-000") == {}
+    assert erase_messages(of.config, "owner-000") == []
+    assert not [p for p in tmp_path.rglob("*owner-000*") if "messages" in p.parts]
 
 
 def test_the_report_is_attached_where_it_has_no_link(mails: Mails, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ _DOCS = Path(__file__).parents[2] / "docs"
 
 #: Page of each asset; whatever isn't named here is explained on the data manager's home page.
 PAGES = {
+    "registry": "forms.md",
     "raw_delivery": "transfers.md",
     "raw_rows": "formats.md",
     "core_rows": "quality.md",
@@ -18,6 +19,8 @@ PAGES = {
     "near_duplicates": "duplicates.md",
     "duplicates_page": "duplicates.md",
     "duplicates": "duplicates.md",
+    "nightly_digest": "nightly.md",
+    "progress_site": "progress.md",
     "release": "release.md",
 }
 HOME_PAGE = "data-manager.md"
