@@ -11,9 +11,20 @@ from aqqua_dataset.pipeline import Collection
 
 ROOT = Path(__file__).parent.parent
 
+#: Files that take minutes, begun first: at the end one of them would keep one core busy and the others idle.
+LONG_FIRST = (
+    "test_data_manager.py", "test_walk_real.py", "test_survival.py", "test_nightly.py", "test_retries.py",
+    "test_compute.py", "test_ecotaxa_list.py", "test_deployment.py", "test_retention.py",
+)  # fmt: skip
+
 # On a busy machine a slow example is no failure.
 settings.register_profile("steady", deadline=None)
 settings.load_profile("steady")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first."""
+    items.sort(key=lambda item: item.path.name not in LONG_FIRST)
 
 
 @pytest.fixture(scope="session")
