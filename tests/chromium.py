@@ -1,122 +1,87 @@
-"""Drives Chromium over its debugging pipe: sizes, keys, requests, scripts switched off; no package is needed for it."""
+"""Chromium, driven by Playwright: what a person sees, presses and waits for."""
 
-import base64
 import contextlib
-import fcntl
-import json
-import os
 import shutil
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
 
-_OPTIONS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update", "--hide-scrollbars", "--remote-debugging-pipe",
+_QUIET = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update", "--hide-scrollbars",
 )  # fmt: skip
-_KEYS = {"Tab": 9, "ArrowRight": 39, "ArrowLeft": 37, "Enter": 13, " ": 32}
+
+
+@contextlib.contextmanager
+def chromium(*options: str) -> Iterator[Browser]:
+    """A browser of its own; skips the test where no Chromium is installed."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found is None:
+        pytest.skip("no Chromium on this machine: what a browser makes of the page is not checked")
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=found, args=[*_QUIET, *options])
+        try:
+            yield browser
+        finally:
+            browser.close()
 
 
 class Tab:
-    """One page in a browser.
+    """One page, opened anew at every width.
 
     Attributes:
         requests: addresses the page has asked for since it was opened.
         problems: what the browser said on its console about the page.
     """
 
-    def __init__(self, commands: int, answers: int) -> None:
-        self._commands, self._answers, self._rest, self._last = commands, answers, b"", 0
-        self._session: str | None = None
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+        self._page: Page | None = None
         self.requests: list[str] = []
         self.problems: list[str] = []
-        target = self.ask("Target.createTarget", url="about:blank")["targetId"]
-        self._session = self.ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        for domain in ("Page", "Network", "Log", "Runtime"):
-            self.ask(f"{domain}.enable")
-
-    def ask(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """The answer to a command of the DevTools protocol."""
-        self._last += 1
-        message: dict[str, Any] = {"id": self._last, "method": method, "params": parameters}
-        if self._session:
-            message["sessionId"] = self._session
-        os.write(self._commands, json.dumps(message).encode() + b"\0")
-        while True:
-            told = self._read()
-            if told.get("id") == self._last:
-                assert "error" not in told, told["error"]
-                answer: dict[str, Any] = told["result"]
-                return answer
-
-    def _read(self) -> dict[str, Any]:
-        while b"\0" not in self._rest:
-            piece = os.read(self._answers, 1 << 20)
-            assert piece, "Chromium has ended"
-            self._rest += piece
-        line, self._rest = self._rest.split(b"\0", 1)
-        told: dict[str, Any] = json.loads(line)
-        if told.get("method") == "Network.requestWillBeSent":
-            self.requests.append(told["params"]["request"]["url"])
-        if told.get("method") == "Log.entryAdded":
-            self.problems.append(told["params"]["entry"]["text"])
-        return told
 
     def open(self, url: str, width: int, scripts: bool = True, dark: bool = False) -> None:
         """Loads a page at a width in CSS pixels and waits until it is there."""
-        self.requests.clear()
-        self.ask("Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=width < 600)
-        self.ask("Emulation.setScriptExecutionDisabled", value=not scripts)
-        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self.ask("Emulation.setEmulatedMedia", features=[scheme])
-        self.ask("Page.navigate", url=url)
-        while self._read().get("method") != "Page.loadEventFired":
-            continue
+        if self._page is not None:
+            self._page.context.close()
+        context = self._browser.new_context(
+            viewport={"width": width, "height": 800}, is_mobile=width < 600, java_script_enabled=scripts,
+            color_scheme="dark" if dark else "light",
+        )  # fmt: skip
+        self._page = context.new_page()
+        self.requests, self.problems = [], []
+        self._page.on("request", lambda request: self.requests.append(request.url))
+        self._page.on("console", lambda said: self.problems.append(said.text))
+        self._page.goto(url)
+
+    @property
+    def page(self) -> Page:
+        """What was opened last."""
+        assert self._page is not None
+        return self._page
 
     def value(self, expression: str) -> Any:
         """Value of a JavaScript expression in the page; the page's own scripts may be switched off."""
-        told = self.ask("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
-        assert "exceptionDetails" not in told, told
-        return told["result"].get("value")
+        return self.page.evaluate(expression)
 
-    def press(self, key: str) -> None:
-        """Presses and releases a key."""
-        for kind in ("rawKeyDown", "keyUp"):
-            self.ask("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=_KEYS[key])
-
-    def picture(self, whole: bool = True) -> bytes:
-        """The page as PNG, all of it or what is seen."""
-        told = self.ask("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
-        return base64.b64decode(told["data"])
+    def accessible(self) -> list[dict[str, Any]]:
+        """The nodes that a screen reader is told of."""
+        session = self.page.context.new_cdp_session(self.page)
+        nodes: list[dict[str, Any]] = session.send("Accessibility.getFullAXTree")["nodes"]
+        return nodes
 
 
-@contextlib.contextmanager
-def chromium(folder: Path) -> Iterator[Tab]:
-    """A tab of a browser of its own, with its profile in ``folder``; skips the test where there is no Chromium."""
-    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if browser is None:
-        pytest.skip("no Chromium on this machine: the site in a browser is not checked")
-    # The browser reads commands from descriptor 3 and answers on 4; ours lie above, where nothing is overwritten.
-    ends = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for pair in (os.pipe(), os.pipe()) for end in pair]
-    commands_in, commands, answers, answers_out = ends
+_STICKING_OUT = """width => [document.documentElement.scrollWidth, document.documentElement.clientWidth,
+    [...document.querySelectorAll("body *")].filter(e => !e.closest("svg, pre") &&
+    e.getBoundingClientRect().right > width + 1).map(e => e.tagName + "." + e.className).slice(0, 3).join(" ")]"""
 
-    def connect() -> None:
-        os.dup2(commands_in, 3)
-        os.dup2(answers_out, 4)
 
-    running = subprocess.Popen(
-        [browser, *_OPTIONS, f"--user-data-dir={folder / 'profile'}", "about:blank"],
-        pass_fds=(3, 4), preexec_fn=connect, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    os.close(commands_in)
-    os.close(answers_out)
-    try:
-        yield Tab(commands, answers)
-    finally:
-        running.terminate()
-        running.wait(20)
-        os.close(commands)
-        os.close(answers)
+def widths(page: str, width: int) -> tuple[int, int, str]:
+    """Width the page's content takes, width there is, and the elements that stick out."""
+    with chromium() as browser:
+        tab = browser.new_page(viewport={"width": width, "height": 800})
+        tab.set_content(page)
+        needed, available, wide = tab.evaluate(_STICKING_OUT, width)
+    return int(needed), int(available), str(wide)

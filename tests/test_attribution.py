@@ -4,12 +4,11 @@ import csv
 import datetime as dt
 import io
 import re
-from pathlib import Path
 from typing import Any
 
 import builders
 import pytest
-from browser import widths
+from chromium import widths
 from markdown_it import MarkdownIt
 from named import made, taken
 from pages import Page
@@ -228,7 +227,7 @@ def test_hostile_words_are_no_formula_in_a_spreadsheet() -> None:
 
 
 @pytest.mark.parametrize("width", [360, 1280])
-def test_the_page_fits_a_phone_and_a_desk(width: int, tmp_path: Path) -> None:
-    needed, available, wide = widths(page(hostile()), width, tmp_path)
+def test_the_page_fits_a_phone_and_a_desk(width: int) -> None:
+    needed, available, wide = widths(page(hostile()), width)
     assert needed <= available, wide
     assert not wide

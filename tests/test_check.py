@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from browser import widths
+from chromium import widths
 from pages import Page
 from PIL import Image
 
@@ -166,6 +166,6 @@ def test_pages_fit_a_phone_and_a_desk(tmp_path: Path, width: int) -> None:
     write_deliveries(tmp_path / "deliveries")
     for name in ("skagerrak-messy-2018", "boknis-ifcb-2021", "kattegat-net-2019.zip"):
         check(tmp_path / "deliveries" / name, tmp_path / name)
-        needed, available, wide = widths((tmp_path / name / "index.html").read_text(), width, tmp_path)
+        needed, available, wide = widths((tmp_path / name / "index.html").read_text(), width)
         assert available == width
         assert (needed <= available, wide) == (True, ""), name

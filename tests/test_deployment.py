@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from logged_in import read_page
+from chromium import chromium
 from production import (
     GUEST,
     HOST,
@@ -192,14 +192,23 @@ def test_a_websocket_passes_with_a_login_only(running: Installation) -> None:
     [("/asset-groups", MANAGER, "harmonise"), ("/guest/automation", GUEST, "nightly_collection")],
 )
 def test_the_ui_works_behind_nginx_in_a_browser(
-    running: Installation, tmp_path: Path, path: str, login: tuple[str, str], words: str
+    running: Installation, path: str, login: tuple[str, str], words: str
 ) -> None:
     port = running.variables["AQQUA_LISTEN"].rpartition(":")[2]
-    text, page = read_page(f"https://{HOST}:{port}{path}", HOST, login, words, tmp_path)
-    assert words in text
-    refused = [answer for answer in page.answers if answer[0] >= 400]
-    assert refused == []
-    assert any("/graphql?op=" in address for _, address in page.answers)
+    answers: list[tuple[int, str]] = []
+    sockets: list[str] = []
+    with chromium(f"--host-resolver-rules=MAP {HOST} 127.0.0.1") as browser:
+        context = browser.new_context(
+            ignore_https_errors=True, http_credentials={"username": login[0], "password": login[1]}
+        )
+        page = context.new_page()
+        page.on("response", lambda answer: answers.append((answer.status, answer.url)))
+        page.on("websocket", lambda socket: sockets.append(socket.url))
+        page.goto(f"https://{HOST}:{port}{path}")
+        page.get_by_text(words).first.wait_for(timeout=90_000)
+    assert [answer for answer in answers if answer[0] >= 400] == []
+    assert any("/graphql?op=" in address for _, address in answers)
+    assert sockets
 
 
 def test_a_guest_looks_and_changes_nothing(running: Installation) -> None:

@@ -8,8 +8,8 @@ import re
 from pathlib import Path
 
 import pytest
-from browser import widths
 from builders import contribution, person
+from chromium import widths
 from described import DOI
 from pages import Page
 from test_release_documents import CREDITS, REGISTRY, STATS, documents, facts, rehearsal, snapshot_of
@@ -138,12 +138,12 @@ def test_the_page_stays_small_with_thousands_of_people_and_contributions() -> No
 
 
 @pytest.mark.parametrize("width", [360, 1280])
-def test_the_pages_fit_a_phone_and_a_desk(width: int, tmp_path: Path) -> None:
+def test_the_pages_fit_a_phone_and_a_desk(width: int) -> None:
     rows = [{"contribution_id": f"a-very-long-contribution-name-{n}", "title": "Net samples of a summer " * 4,
              "institutions": "Institute of Very Long Names", "images_credited": 10**9} for n in range(3)]  # fmt: skip
     index = contribution_index(snapshot_of(REGISTRY, facts()), rows, facts())
     for text in (page(), index, concept_page(REGISTRY, "public", EARLIER)):
-        needed, available, wide = widths(text, width, tmp_path)
+        needed, available, wide = widths(text, width)
         assert needed <= available, wide
 
 

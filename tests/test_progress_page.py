@@ -222,9 +222,9 @@ def test_colours_can_be_told_from_what_lies_behind_them(scheme: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
-    with chromium(tmp_path_factory.mktemp("chromium")) as opened:
-        yield opened
+def tab() -> Iterator[Tab]:
+    with chromium() as browser:
+        yield Tab(browser)
 
 
 @pytest.fixture(scope="module")
@@ -273,7 +273,7 @@ def test_the_browser_itself_refuses_what_comes_from_elsewhere(tab: Tab, server: 
     tab.problems.clear()
     tab.value("document.body.insertAdjacentHTML('beforeend', '<img src=\"https://example.org/seen.png\">')")
     tab.value("new Promise(done => setTimeout(done, 200))")
-    tab.ask("Page.captureScreenshot")
+    tab.page.screenshot()
     assert any("Content Security Policy" in problem for problem in tab.problems)
 
 
@@ -290,27 +290,28 @@ def test_the_scale_is_switched_with_the_keyboard_alone(tab: Tab, server: str, sc
     assert shown() == ["linear"]
     reached = []
     for _ in range(12):
-        tab.press("Tab")
+        tab.page.keyboard.press("Tab")
         reached.append(tab.value("document.activeElement.name || document.activeElement.textContent.slice(0, 14)"))
         if reached[-1] == "scale":
             break
     assert reached[0] == "To the content"
     assert reached[-1] == "scale"
     assert tab.value("getComputedStyle(document.activeElement).outlineStyle") == "solid"
-    tab.press("ArrowRight")
+    tab.page.keyboard.press("ArrowRight")
     assert shown() == ["log"]
     label = tab.value("document.querySelector('.scale svg.log').getAttribute('aria-label')")
     assert label.startswith("Images by instrument, logarithmic scale: ")
     assert all(f"{images:,}" in label for images in IMAGES.values())
-    tab.press("ArrowLeft")
+    tab.page.keyboard.press("ArrowLeft")
     assert shown() == ["linear"]
 
 
 def test_a_screen_reader_finds_headings_tables_and_pictures_by_name(tab: Tab, server: str) -> None:
     tab.open(f"{server}/index.html", 1280, scripts=False)
-    nodes = tab.ask("Accessibility.getFullAXTree")["nodes"]
     named = [
-        (node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes if not node.get("ignored")
+        (node["role"]["value"], node.get("name", {}).get("value", ""))
+        for node in tab.accessible()
+        if not node.get("ignored")
     ]
     roles = {role for role, _ in named}
     assert {"main", "navigation", "heading", "table", "radio", "image"} <= roles
@@ -322,5 +323,5 @@ def test_a_screen_reader_finds_headings_tables_and_pictures_by_name(tab: Tab, se
 
 def test_the_dark_page_is_dark(tab: Tab, server: str) -> None:
     tab.open(f"{server}/index.html", 1280, scripts=False, dark=True)
-    with Image.open(io.BytesIO(tab.picture(whole=False))) as picture:
+    with Image.open(io.BytesIO(tab.page.screenshot())) as picture:
         assert np.asarray(picture.convert("L")).mean() < 80
