@@ -8,7 +8,7 @@ from aqqua_dataset.images import pack, suspects
 from aqqua_dataset.images.inspect import PackedImage
 from aqqua_dataset.transfer.delivery import Delivery
 
-SECONDS = 1.0
+SECONDS = 5.0  # a process that has just begun takes a second for its first image on a busy machine
 
 
 def look(delivery: Delivery, sheets: pack.Sheets, at: pack.Locator) -> PackedImage:

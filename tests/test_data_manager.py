@@ -55,6 +55,8 @@ def _arrives_and_fails(page: Page, dagster: Dagster, pictures: Path) -> None:
     page.goto(f"{dagster.url}/locations/aqqua/jobs/validate_changed_contributions/playground")
     page.get_by_role("button", name="Launch Run").click()  # what the schedule starts at 01:00
     dagster.wait_for("validate_changed_contributions", 1)
+    _start(page, dagster, "update_collection")
+    dagster.wait_for("update_collection", 2)
     _start(page, dagster, "tell_what_is_new")
     dagster.wait_for("tell_what_is_new", 1)
     page.goto(f"{dagster.url}/assets/nightly_digest?view=events")
@@ -83,7 +85,7 @@ def _is_run_again(page: Page, dagster: Dagster, pictures: Path) -> None:
     page.get_by_text("RUN_SUCCESS").first.wait_for()
     _picture(page, pictures, "dagster-rerun")
     _start(page, dagster, "update_collection")
-    dagster.wait_for("update_collection", 2)
+    dagster.wait_for("update_collection", 3)
     page.goto(f"{dagster.url}/assets/ledger?view=checks&checkDetail=images_in_quarantine")
     passed = page.get_by_text(re.compile(r"images_in_quarantine\s*Succeeded")).last
     expect(passed).to_be_visible(timeout=PATIENCE_S * 1000)  # the sensor may have counted once more meanwhile

@@ -11,7 +11,7 @@ from pathlib import Path
 import builders
 import pytest
 from handed_in import HEADS, book, export, files, filled, response
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from test_registry import load
 
@@ -332,6 +332,8 @@ CELLS = st.one_of(
 
 
 @settings(max_examples=25)
+@example([{"dataset": "Cultures", "culture_latitude": 91, "culture_longitude": 0}])
+@example([{"dataset": "A net", "pixel_size": -1, "pixel_size_unit": "um"}])
 @given(st.lists(st.dictionaries(st.sampled_from([c.name for c in columns()]), CELLS), min_size=1, max_size=4))
 def test_whatever_stands_in_the_cells_every_row_is_taken_or_named(rows: list[dict[str, object]]) -> None:
     with tempfile.TemporaryDirectory() as scratch:

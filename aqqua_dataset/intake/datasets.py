@@ -162,7 +162,10 @@ def _problem(values: Mapping[str, Any], settings: Settings) -> tuple[str, str] |
 
 
 def _taken_out(values: dict[str, Any], path: str) -> Any:
+    """Takes a value out; where it went before, what is left of its group goes, which means nothing without it."""
     *above, name = path.split(".")
     for key in above:
+        if name not in values[key] and key == above[-1]:
+            return values.pop(key)
         values = values[key]
     return values.pop(name)
