@@ -53,7 +53,7 @@ CELLS = (
     _cell("json escaped", "qx10a", "qx10a\\u0040example.org"),
     _cell("wide sign", "qx11a", "qx11a\uff20example.org"),
     _cell("name with umlaut", "qx12ä", "qx12ä.müller@example.org"),
-    _cell("number to call", "9013", "+49 431 600 9013"),
+    _cell("number to call", "600 9013", "+49 431 600 9013"),
     _cell("phone with prefix", "600-9014", "Tel.: 0431/600-9014"),
     _cell("network address", "192.0.2.215", "from 192.0.2.215"),
     _cell("network address 6", "2001:db8::b216", "host 2001:db8::b216"),
