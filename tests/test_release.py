@@ -30,7 +30,7 @@ from aqqua_dataset.demo.ecotaxa import ecotaxa_tsv, net_row
 from aqqua_dataset.findings import Finding
 from aqqua_dataset.images.read import read_image
 from aqqua_dataset.pipeline import Collection, run_contribution
-from aqqua_dataset.progress import ledger
+from aqqua_dataset.progress.examples import quarantined
 from aqqua_dataset.registry.models import Attribution, Consent, Event, Permission
 from aqqua_dataset.release import build as building
 from aqqua_dataset.release import doi, snapshot
@@ -314,7 +314,7 @@ def test_a_damaged_file_in_a_zip_is_unreadable_and_the_others_go_on(tmp_path: Pa
     (tmp_path / "d.zip").write_bytes(data.replace(images[1], images[1][:-40] + b"x" * 40))
     made = collection(tmp_path, contribution("damaged", tmp_path / "d.zip"))
     run(made)
-    assert ledger.rejection_counts(made, "damaged") == {"image_unreadable": 1}
+    assert [(e.kind, e.images) for e in quarantined(made)] == [("image_unreadable", 1)]
     assert build(made).facts.images == {"damaged": 2}
 
 

@@ -9,13 +9,19 @@ from typing import Any
 
 from aqqua_dataset import schema
 from aqqua_dataset.pipeline import Collection, manifest
-from aqqua_dataset.progress.ledger import QUARANTINED, quarantine_parts, reason_order
+from aqqua_dataset.progress.ledger import quarantine_parts
 from aqqua_dataset.report.thumbnails import small
 from aqqua_dataset.stage_tables import table_paths
 
 #: Pictures of one row, and their longer side in pixels; every byte of them is kept with each run of a check.
 PICTURES, SIDE_PX = 3, 48
 _SEVERITIES = ("fail", "suspect")
+
+#: Rows of quarantine tables (``$parts``), one per image: with several reasons, the first of ``$order``.
+_ONE_EACH = """
+    from read_parquet($parts)
+    qualify row_number() over (partition by image_id order by list_position($order, reason), "column") = 1
+"""
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,7 @@ def quarantined(collection: Collection) -> list[Example]:
             continue
         with collection.warehouse.connect() as connection:
             counted = connection.sql(
-                f"""with one as ({QUARANTINED})
+                f"""with one as ({_ONE_EACH})
                 select reason, count(*) as images,
                     min_by(concat_ws(': ', nullif("column", ''), nullif(value, '')), image_id),
                     min_by(expected, image_id),
@@ -94,7 +100,7 @@ def pictures(collection: Collection, example: Example) -> list[Picture]:
     if not shards:
         return []
     if example.severity == "quarantine":
-        told = f"select image_id from ({QUARANTINED}) where reason = $kind"
+        told = f"select image_id from ({_ONE_EACH}) where reason = $kind"
         params = _quarantine(collection, example.contribution)
     else:
         told = "select image_id from read_parquet($parts) where list_contains(qc_flags, $kind)"
@@ -110,9 +116,9 @@ def pictures(collection: Collection, example: Example) -> list[Picture]:
 
 
 def _quarantine(collection: Collection, contribution: str) -> dict[str, list[str]]:
-    """What ``QUARANTINED`` asks for."""
+    """What ``_ONE_EACH`` asks for; a missing file counts before all else, then the order of reasons.csv."""
     parts = [collection.warehouse.url(p) for p in quarantine_parts(collection, contribution)]
-    return {"parts": parts, "order": reason_order()}
+    return {"parts": parts, "order": ["image_missing", *schema.vocabulary("reasons.csv")["reason"]]}
 
 
 def _rejected(collection: Collection, contribution: str) -> bool:

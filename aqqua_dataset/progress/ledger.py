@@ -163,34 +163,6 @@ def _missing_images(
     return dict(counted.fetchall())
 
 
-def rejection_counts(collection: Collection, contribution: str) -> dict[str, int]:
-    """Rejected images of a contribution by reason; each image counts once.
-
-    Where an image has several reasons the first of ``reason_order`` counts.
-    """
-    parts = quarantine_parts(collection, contribution)
-    if not parts:
-        return {}
-    with collection.warehouse.connect() as connection:
-        counted = connection.sql(
-            f"select reason, count(*) from ({QUARANTINED}) group by reason order by reason",
-            params={"parts": [collection.warehouse.url(p) for p in parts], "order": reason_order()},
-        )
-        return dict(counted.fetchall())
-
-
-#: Rows of quarantine tables (``$parts``), one per image: with several reasons, the first of ``$order``.
-QUARANTINED = """
-    from read_parquet($parts)
-    qualify row_number() over (partition by image_id order by list_position($order, reason), "column") = 1
-"""
-
-
-def reason_order() -> list[str]:
-    """Which reason counts first: a missing file before all else, then as in vocabularies/reasons.csv."""
-    return ["image_missing", *schema.vocabulary("reasons.csv")["reason"]]
-
-
 def quarantine_parts(collection: Collection, contribution: str) -> list[str]:
     """Warehouse paths of a contribution's quarantine tables, of both stages that reject."""
     paths = []
