@@ -17,12 +17,13 @@ from aqqua_dataset.ecotaxa.message import DOWNLOADS
 from aqqua_dataset.findings import Finding
 from aqqua_dataset.messages import mail
 from aqqua_dataset.messages.mail import Smtp
+from aqqua_dataset.messages.news import news as told_news
 from aqqua_dataset.messages.personal import erase_messages, stored_messages
 from aqqua_dataset.messages.post import Posting, open_messages, post
 from aqqua_dataset.messages.said import Ledger
 from aqqua_dataset.nightly.digest import TOLD
 from aqqua_dataset.nightly.night import tell
-from aqqua_dataset.nightly.state import Seen, read_seen, write_seen
+from aqqua_dataset.nightly.state import MISSING, Seen, read_seen, write_seen
 from aqqua_dataset.pipeline import Collection
 from aqqua_dataset.registry.models import Event, MailServer
 from aqqua_dataset.warehouse import Warehouse
@@ -101,6 +102,18 @@ def test_a_pledge_is_not_asked_by_a_machine(mails: Mails, tmp_path: Path) -> Non
     assert not post(of, NOW).sent
     write_seen(of.warehouse, {"three": replace(pledge, kind="refused")})
     assert list(post(of, NOW).sent) == ["owner-002"]
+
+
+def test_a_delivery_that_is_gone_is_not_said_to_have_arrived(tmp_path: Path) -> None:
+    of = made(tmp_path)
+    one = of.registry.contributions["one"]
+    received = (*one.history, Event(date=dt.date(2026, 11, 1), state="received"))
+    of.registry.contributions["one"] = one.model_copy(update={"history": received})
+    gone = replace(seen(), delivery=MISSING, kind="refused", numbers={}, reported="")
+    news(of, one=gone)
+    assert "owner-001" not in told_news(of)
+    news(of, one=replace(gone, delivery="d"))
+    assert [i.kind for i in told_news(of)["owner-001"]] == ["received"]
 
 
 def test_reasons_that_are_not_the_contributors_are_not_told(mails: Mails, tmp_path: Path) -> None:

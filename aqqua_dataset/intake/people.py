@@ -177,7 +177,7 @@ class People:
 
 def _as_person(identity: str, name: Name) -> Person:
     values: dict[str, Any] = {"given": name.given, "family": name.family, "particle": name.particle}
-    return Person(id=identity, consent="not_asked", consent_date="2000-01-01", **values)  # type: ignore[arg-type]
+    return Person.model_validate({"id": identity, "consent": "not_asked", "consent_date": "2000-01-01", **values})
 
 
 def _fits(one: Person, other: Person) -> bool:

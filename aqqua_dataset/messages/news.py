@@ -6,7 +6,7 @@ from typing import Literal
 
 from aqqua_dataset.ecotaxa.message import Download, downloads
 from aqqua_dataset.findings import Finding
-from aqqua_dataset.nightly.state import Seen, read_seen, short
+from aqqua_dataset.nightly.state import MISSING, Seen, read_seen, short
 from aqqua_dataset.nightly.tries import whose
 from aqqua_dataset.pipeline import Collection
 from aqqua_dataset.registry.models import Contribution
@@ -44,7 +44,8 @@ def news(collection: Collection) -> dict[str, list[Item]]:
 def _items(contribution: Contribution, seen: Seen, pulled: Mapping[str, Download]) -> Iterator[Item]:
     key = contribution.id
     days = {event.state: event.date.isoformat() for event in contribution.history}
-    if "received" in days or seen.numbers.get("rows"):
+    # A delivery that was received and can't be found now is nothing to thank for.
+    if seen.numbers.get("rows") or ("received" in days and seen.delivery != MISSING):
         yield Item(key, "received", short("received", key), "Your delivery has arrived.")
     if key in pulled:
         yield Item(key, "download", short("download", key, pulled[key].stamp), pulled[key].text())
